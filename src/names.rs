@@ -3,9 +3,12 @@
 //! **Invariant.** A value of these types is one component of a path: it is not empty, has no `/`,
 //! no NUL or other control character and no leading dot, and its length is limited. No other text
 //! is ever joined to the path of a folder of the runner.
+//!
+//! A copy of a name shares its text: the name of a job is a key of several tables.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -56,17 +59,17 @@ fn checked(text: &str, what: &'static str, bytes_max: usize) -> Result<(), NameE
 /// The name of a job: its folder below `runners/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct JobName(String);
+pub(crate) struct JobName(Arc<str>);
 
 /// The name of a plugin: an executable in the plugins folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct PluginName(String);
+pub(crate) struct PluginName(Arc<str>);
 
 /// The id of a run, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct RunId(String);
+pub(crate) struct RunId(Arc<str>);
 
 macro_rules! name {
     ($name:ident, $check:expr) => {
@@ -88,7 +91,7 @@ macro_rules! name {
             fn from_str(text: &str) -> Result<$name, NameError> {
                 let check: fn(&str) -> Result<(), NameError> = $check;
                 check(text)?;
-                Ok($name(text.to_owned()))
+                Ok($name(text.into()))
             }
         }
 
@@ -101,7 +104,7 @@ macro_rules! name {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
     };
@@ -117,7 +120,7 @@ name!(RunId, |text| {
 impl RunId {
     /// Returns the id of the run of `job` that is due at `slot`.
     pub(crate) fn of_slot(job: &JobName, slot: Timestamp) -> RunId {
-        RunId(format!("{job}.{}", slot_text(slot)))
+        RunId(format!("{job}.{}", slot_text(slot)).into())
     }
 
     /// Returns the id of a run of `stem` that began at `at`; `mark` makes it unique.

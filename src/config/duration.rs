@@ -10,7 +10,7 @@ use crate::go::duration::{DurationFault, Units, parse_unsigned};
 const DAY_SECONDS: u64 = 86_400;
 
 /// How many results or entries to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Keep {
     All,
     /// Those that are at most this old.

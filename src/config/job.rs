@@ -1,7 +1,7 @@
 //! `entity.cfg`: when a job runs and what happens to its results.
 //!
 //! Schedule and time zone remain text here. The loader of jobs interprets them, through a function
-//! that is called while the file is parsed.
+//! that is called while the file is parsed, and does not keep the text.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -25,11 +25,18 @@ const SPLAY_SPAN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_sec
 const DEADLINE_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(365 * DAY_SECONDS);
 
+/// When a job runs, as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JobConfig {
+pub(crate) struct Timing {
     pub(crate) schedule: Located<String>,
     /// `None` means the machine's time zone.
     pub(crate) timezone: Option<Located<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct JobConfig {
+    /// Whether it sets a time zone; otherwise that of the machine is used.
+    pub(crate) has_timezone: bool,
     /// The plugins that process the results, without repetitions, in file order.
     pub(crate) plugins: Vec<PluginName>,
     /// The validity period of the action.
@@ -55,7 +62,7 @@ pub(crate) struct JobConfig {
 }
 
 /// What to do with a slot that passed while the daemon was not running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Missed {
     Skip,
     /// Run the last of them immediately.
@@ -63,7 +70,7 @@ pub(crate) enum Missed {
 }
 
 /// What to do with a slot while an earlier run of the job is unfinished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Overlap {
     /// Run it concurrently.
     Allow,
@@ -76,11 +83,11 @@ impl JobConfig {
     pub(crate) fn parse<T>(
         text: &[u8],
         file: &Path,
-        interpret: impl FnOnce(&JobConfig) -> Result<T, Vec<ConfigFault>>,
+        interpret: impl FnOnce(Timing) -> Result<T, Vec<ConfigFault>>,
     ) -> Result<(JobConfig, T), ConfigError> {
         let mut reader = Reader::new(text);
         let config = reader.section("configuration", JobConfig::read);
-        let interpreted = config.and_then(|config| match interpret(&config) {
+        let interpreted = config.and_then(|(config, timing)| match interpret(timing) {
             Ok(meaning) => Some((config, meaning)),
             Err(faults) => {
                 reader.add_faults(faults);
@@ -90,7 +97,7 @@ impl JobConfig {
         reader.finish(file, interpreted)
     }
 
-    fn read(section: &mut Section<'_>) -> Option<JobConfig> {
+    fn read(section: &mut Section<'_>) -> Option<(JobConfig, Timing)> {
         let schedule = section.required("schedule", "\"0 * * * *\"");
         let mut plugins: Vec<PluginName> = Vec::new();
         for plugin in section.names("plugin") {
@@ -98,11 +105,10 @@ impl JobConfig {
                 plugins.push(plugin);
             }
         }
-        let has_schedule = schedule.is_some();
+        let timezone = section.text("timezone");
         // Built even without a schedule: keys that are not queried would be reported as unknown.
         let config = JobConfig {
-            schedule: schedule.unwrap_or_default(),
-            timezone: section.text("timezone"),
+            has_timezone: timezone.is_some(),
             plugins,
             expiry: section.duration("expiry", &EXPIRY_SPAN).unwrap_or(EXPIRY_DEFAULT_SPAN),
             send_only: section.flag("sendonly").unwrap_or(false),
@@ -120,7 +126,7 @@ impl JobConfig {
             plugin_timeout: section.duration("plugintimeout", &TIMEOUT_SPAN),
             keep_results: section.keep("keepresults", &AGE_SPAN),
         };
-        has_schedule.then_some(config)
+        Some((config, Timing { schedule: schedule?, timezone }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The job calendar: the jobs in force, the slots that are due, and the log messages about both.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::config::job::{Missed, Overlap};
 use crate::disk::DiskError;
 use crate::job::Job;
 use crate::job::change::Change;
-use crate::job::folders::Jobs;
+use crate::job::folders::{Depth, JobWatches, Jobs};
 use crate::names::JobName;
 use crate::schedule::due::{self, Due, Plan};
 use crate::schedule::splay;
@@ -26,20 +27,23 @@ use crate::stage::submit::JobState;
 /// few milliseconds.
 pub(super) const SLOTS_MAX: usize = 512;
 
+/// What a scan of the jobs includes.
+#[derive(Debug)]
+pub(super) enum ScanScope<'a> {
+    /// All jobs.
+    All(Depth),
+    /// Only the job that the path leads into.
+    Path(&'a Path),
+}
+
 /// The jobs in force, and when each is due.
 #[derive(Debug)]
 pub(crate) struct JobCalendar {
     jobs: Jobs,
     host: String,
-    schedules: BTreeMap<JobName, JobSchedule>,
+    /// The last slot of each job.
+    last_slots: BTreeMap<JobName, Timestamp>,
     table: Table<JobName>,
-}
-
-/// The schedule of a job, and its last slot.
-#[derive(Debug)]
-struct JobSchedule {
-    plan: Plan,
-    last: SlotStamp,
 }
 
 /// A slot that is due.
@@ -55,7 +59,7 @@ pub(super) struct Slot {
 impl JobCalendar {
     /// Returns a calendar that has not read any job yet, for the machine named `host`.
     pub(crate) fn new(jobs: Jobs, host: String) -> JobCalendar {
-        JobCalendar { jobs, host, schedules: BTreeMap::new(), table: Table::new() }
+        JobCalendar { jobs, host, last_slots: BTreeMap::new(), table: Table::new() }
     }
 
     /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records
@@ -79,34 +83,39 @@ impl JobCalendar {
             if let Change::Added(job) = change {
                 let plan = schedule_identity(&job);
                 let known = spool.last_slot(&job.name)?.filter(|stamp| stamp.plan == plan);
+                let recorded = known.as_ref().map(|stamp| stamp.slot);
                 let slot = match known {
                     Some(stamp) => {
                         on_disk.get(&job.name).copied().map_or(stamp.slot, |s| s.max(stamp.slot))
                     }
                     None => now,
                 };
-                self.install(&job, SlotStamp { slot, plan });
-                installed.push(job.name.clone());
+                self.install(&job, slot);
+                if recorded != Some(slot) {
+                    installed.push(job.name.clone());
+                }
             }
         }
         self.record_first_slots(installed, spool, log);
         // To save memory: a map that is filled in order has half-empty nodes; one that is built at
         // once has full nodes.
-        self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
+        self.last_slots = std::mem::take(&mut self.last_slots).into_iter().collect();
+        self.table.compact();
         Ok(())
     }
 
-    /// Scans all jobs, or only the job that `path` leads into.
+    /// Scans jobs; some of their folders are watched.
     pub(super) fn scan(
         &mut self,
-        path: Option<&Path>,
+        scope: &ScanScope<'_>,
+        watches: &dyn JobWatches,
         spool: &Spool,
         now: Timestamp,
         log: &Logger,
     ) -> Result<Vec<Change>, DiskError> {
-        let changes = match path {
-            Some(path) => self.jobs.scan_path(path, now)?,
-            None => self.jobs.scan(now)?,
+        let changes = match scope {
+            ScanScope::Path(path) => self.jobs.scan_path(path, watches, now)?,
+            ScanScope::All(depth) => self.jobs.scan_watched(*depth, watches, now)?,
         };
         self.apply(&changes, spool, now, log);
         Ok(changes)
@@ -115,11 +124,12 @@ impl JobCalendar {
     /// Scans again the job folders that were incomplete or invalid.
     pub(super) fn rescan_rejected(
         &mut self,
+        watches: &dyn JobWatches,
         spool: &Spool,
         now: Timestamp,
         log: &Logger,
     ) -> Vec<Change> {
-        let changes = self.jobs.recheck_invalid(now);
+        let changes = self.jobs.recheck_invalid(watches, now);
         self.apply(&changes, spool, now, log);
         changes
     }
@@ -130,15 +140,14 @@ impl JobCalendar {
             log_change(change, log);
             match change {
                 Change::Added(job) => {
-                    self.install(job, SlotStamp { slot: now, plan: schedule_identity(job) });
+                    self.install(job, now);
                     installed.push(job.name.clone());
                 }
-                Change::Changed { new, .. } => {
-                    let plan = schedule_identity(new);
-                    let old = self.schedules.get(&new.name).map(|known| known.last.clone());
+                Change::Changed { old, new } => {
+                    let is_same = schedule_identity(old) == schedule_identity(new);
+                    let last = self.last_slots.get(&new.name).copied().filter(|_| is_same);
                     // If only the action has changed, the schedule continues after its last slot.
-                    let slot = old.filter(|old| old.plan == plan).map_or(now, |old| old.slot);
-                    self.install(new, SlotStamp { slot, plan });
+                    self.install(new, last.unwrap_or(now));
                     installed.push(new.name.clone());
                 }
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
@@ -152,10 +161,9 @@ impl JobCalendar {
 
     /// Records the last slots of jobs that were just installed, together.
     fn record_first_slots(&self, mut jobs: Vec<JobName>, spool: &Spool, log: &Logger) {
-        // At start, the records of all jobs usually exist; they are not written again.
         jobs.retain(|job| {
-            let last = self.schedules.get(job).map(|known| &known.last);
-            !matches!(spool.last_slot(job), Ok(Some(old)) if Some(&old) == last)
+            let recorded = spool.last_slot(job).ok().flatten();
+            recorded.is_none() || recorded != self.stamp(job)
         });
         for (job, recorded) in self.record_slots(jobs, spool) {
             if let Err(error) = recorded {
@@ -164,8 +172,15 @@ impl JobCalendar {
         }
     }
 
-    fn install(&mut self, job: &Job, last: SlotStamp) {
-        let plan = Plan {
+    fn install(&mut self, job: &Job, last: Timestamp) {
+        // Due at once: a slot may have been missed.
+        self.table.set(job.name.clone(), Some(Timestamp::MIN));
+        self.last_slots.insert(job.name.clone(), last);
+    }
+
+    /// Returns when a job runs.
+    fn plan(&self, job: &Job) -> Plan {
+        Plan {
             cron: Arc::clone(&job.schedule),
             zone: job.zone.clone(),
             splay: splay::delay(&job.name, &self.host, job.config.splay),
@@ -173,14 +188,17 @@ impl JobCalendar {
                 Missed::Skip => due::Missed::Skip,
                 Missed::Once => due::Missed::Once,
             },
-        };
-        // Due at once: a slot may have been missed.
-        self.table.set(job.name.clone(), Some(Timestamp::MIN));
-        self.schedules.insert(job.name.clone(), JobSchedule { plan, last });
+        }
+    }
+
+    /// Returns the last slot of a job as it is recorded.
+    fn stamp(&self, job: &JobName) -> Option<SlotStamp> {
+        let (slot, job) = (*self.last_slots.get(job)?, self.jobs.get(job)?);
+        Some(SlotStamp { slot, plan: schedule_identity(job) })
     }
 
     fn remove(&mut self, job: &JobName, spool: &Spool, log: &Logger) {
-        self.schedules.remove(job);
+        self.last_slots.remove(job);
         self.table.remove(job);
         if let Err(error) = spool.forget_slot(job) {
             error!(log, "cannot remove record of last slot"; "job" => %job, "error" => Chain(&error));
@@ -193,20 +211,20 @@ impl JobCalendar {
     pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
         for name in self.table.due(now).into_iter().take(SLOTS_MAX) {
-            let (Some(known), Some(job)) = (self.schedules.get(&name), self.jobs.get(&name)) else {
+            let (Some(last), Some(job)) = (self.last_slots.get(&name), self.jobs.get(&name)) else {
                 // Only a job that is in force may keep a place among the first.
                 self.table.remove(&name);
                 continue;
             };
-            let due = known.plan.decide(known.last.slot, now);
+            let due = self.plan(job).decide(*last, now);
             log_due(&job.name, job.config.paused, &due, log);
             self.table.set(name, due.wake);
             let fire = due.fire.filter(|_| !job.config.paused);
             if fire.is_some() || due.stamp.is_some() {
                 slots.push(Slot { job: Arc::clone(job), fire, next: due.next });
             }
-            if let (Some(slot), Some(known)) = (due.stamp, self.schedules.get_mut(&job.name)) {
-                known.last.slot = slot;
+            if let (Some(slot), Some(last)) = (due.stamp, self.last_slots.get_mut(&job.name)) {
+                *last = slot;
             }
         }
         slots
@@ -221,8 +239,8 @@ impl JobCalendar {
     ) -> Vec<(JobName, Result<(), SpoolError>)> {
         let (mut stamps, mut results) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
-            match self.schedules.get(&job) {
-                Some(known) => stamps.push((job, &known.last)),
+            match self.stamp(&job) {
+                Some(stamp) => stamps.push((job, stamp)),
                 None => results.push((job, Ok(()))),
             }
         }
@@ -250,18 +268,18 @@ impl JobCalendar {
     }
 
     /// Returns the names of all folders in the jobs folder, complete jobs or not.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Arc<OsStr>> {
         self.jobs.folders()
     }
 
-    /// Returns whether a folder of that name exists in the jobs folder.
-    pub(super) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
-        self.jobs.has_folder(name)
+    /// Returns the name of a folder in the jobs folder, to share it; `None` if it does not exist.
+    pub(super) fn folder(&self, name: &OsStr) -> Option<&Arc<OsStr>> {
+        self.jobs.folder(name)
     }
 
     /// Returns a job's last slot.
     pub(super) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
-        self.schedules.get(job).map(|known| known.last.slot)
+        self.last_slots.get(job).copied()
     }
 
     /// Returns the folders of results, each with its retention: `keep`, unless the job overrides

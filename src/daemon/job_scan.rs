@@ -7,6 +7,7 @@ use slog::info;
 
 use super::disk_errors::{DiskErrors, Subject};
 use super::index::Index;
+use super::job_calendar::ScanScope;
 use super::settings::Parts;
 use super::watches::Watches;
 use crate::job::change::Change;
@@ -22,12 +23,16 @@ pub(super) struct JobScan<'a> {
 }
 
 impl JobScan<'_> {
-    /// Scans all jobs, or only the job that `path` leads into.
-    pub(super) fn scan(&mut self, path: Option<&Path>, now: Timestamp) {
+    /// Scans all jobs, or one.
+    pub(super) fn scan(&mut self, scope: &ScanScope<'_>, now: Timestamp) {
         let Parts { calendar, spool, log, .. } = &mut *self.parts;
-        match calendar.scan(path, spool, now, log) {
+        match calendar.scan(scope, self.watches.jobs(), spool, now, log) {
             Ok(changes) => {
                 self.errors.clear(&Subject::Jobs);
+                let path = match scope {
+                    ScanScope::All(_) => None,
+                    ScanScope::Path(path) => Some(*path),
+                };
                 self.act_on(&changes, path, now);
             }
             Err(error) => {
@@ -40,7 +45,7 @@ impl JobScan<'_> {
     /// Scans again the job folders that were incomplete or invalid.
     pub(super) fn rescan_rejected(&mut self, now: Timestamp) {
         let Parts { calendar, spool, log, .. } = &mut *self.parts;
-        let changes = calendar.rescan_rejected(spool, now, log);
+        let changes = calendar.rescan_rejected(self.watches.jobs(), spool, now, log);
         // This runs in every turn, so the watches are compared only after a change.
         if !changes.is_empty() {
             self.act_on(&changes, None, now);
@@ -50,8 +55,9 @@ impl JobScan<'_> {
     /// Watches the folders of new jobs, of all or of the one that `path` leads into, and scans
     /// them: a change between the last scan and the new watch has caused no event.
     pub(super) fn watch_new(&mut self, path: Option<&Path>, now: Timestamp) {
-        for folder in self.watches.watch_jobs(&self.parts.calendar, path) {
-            self.scan(Some(&folder), now);
+        let Parts { calendar, spool, .. } = &*self.parts;
+        for folder in self.watches.watch_jobs(spool.disk(), calendar, path) {
+            self.scan(&ScanScope::Path(&folder), now);
         }
     }
 

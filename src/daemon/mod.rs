@@ -47,6 +47,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod unindexed_files;
+mod watched_jobs;
 mod watches;
 pub(crate) mod workers;
 

@@ -7,8 +7,9 @@
 //! logged once. Each scan tries again to watch them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use slog::{Logger, info, warn};
 
 use super::Event;
 use super::job_calendar::JobCalendar;
+use super::watched_jobs::{Watched, WatchedJobs};
 use crate::chain::Chain;
 use crate::disk::{Disk, FileId};
 use crate::spool::{Folder, Spool};
@@ -23,6 +25,15 @@ use crate::watch::{WatchError, Watcher};
 
 /// Number of folders that are always watched: six of the spool, and the jobs folder.
 const FIXED: usize = 7;
+
+/// Which watches are new.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NewWatches {
+    /// That of `action/done`.
+    pub(super) done: bool,
+    /// That of a job.
+    pub(super) jobs: bool,
+}
 
 /// The watches, if the system grants any.
 #[derive(Debug)]
@@ -35,8 +46,7 @@ pub(super) struct Watches {
     watcher: Option<Watcher>,
     /// The folders that are always watched, each with its identity when the watch was set.
     fixed: BTreeMap<PathBuf, FileId>,
-    /// The names of the watched folders in the jobs folder.
-    jobs: BTreeSet<OsString>,
+    jobs: WatchedJobs,
     /// Whether it was logged that the limit of watches is reached or that inotify is unavailable.
     is_limit_logged: bool,
     /// The folders for which a failure was logged.
@@ -46,13 +56,14 @@ pub(super) struct Watches {
 impl Watches {
     /// Returns no watches yet; `runners` is the jobs folder.
     pub(super) fn new(log: Logger, runners: PathBuf, check_span: Duration) -> Watches {
+        let jobs = WatchedJobs::new(runners.clone(), check_span);
         Watches {
             log,
             runners,
             check_span,
             watcher: None,
             fixed: BTreeMap::new(),
-            jobs: BTreeSet::new(),
+            jobs,
             is_limit_logged: false,
             logged: BTreeSet::new(),
         }
@@ -62,21 +73,25 @@ impl Watches {
     /// removed and created again is another folder.
     pub(super) fn discard(&mut self) {
         self.fixed.clear();
-        for name in std::mem::take(&mut self.jobs) {
+        for name in self.jobs.take() {
             if let Some(watcher) = &mut self.watcher {
-                watcher.unwatch(&self.runners.join(name));
+                watcher.unwatch(&self.runners.join(&*name));
             }
         }
     }
 
-    /// Sets the watches that are missing; returns whether `action/done` is newly watched. The
-    /// caller scans everything afterwards.
+    /// Returns the watches on the jobs.
+    pub(super) fn jobs(&self) -> &WatchedJobs {
+        &self.jobs
+    }
+
+    /// Sets the watches that are missing. The caller scans everything afterwards.
     pub(super) fn restore(
         &mut self,
         spool: &Spool,
         calendar: &JobCalendar,
         events: &Sender<Event>,
-    ) -> bool {
+    ) -> NewWatches {
         if self.watcher.is_none() {
             let events = events.clone();
             let started = Watcher::start(&self.log, move |hint| {
@@ -86,9 +101,12 @@ impl Watches {
                 Ok(watcher) => self.watcher = Some(watcher),
                 Err(error) => {
                     self.log_failure(&error);
-                    return false;
+                    return NewWatches::default();
                 }
             }
+        }
+        if let Some(watcher) = &self.watcher {
+            self.jobs.set_written(watcher.take_written());
         }
         let (disk, layout) = (spool.disk(), spool.layout());
         let is_watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;
@@ -112,9 +130,9 @@ impl Watches {
                 self.fixed.insert(folder, identity);
             }
         }
-        let _jobs = self.watch_jobs(calendar, None);
+        let jobs = self.watch_jobs(spool.disk(), calendar, None);
         self.log_restored(calendar);
-        is_done_new
+        NewWatches { done: is_done_new, jobs: !jobs.is_empty() }
     }
 
     /// Logs that all folders are watched again, if it was logged that some are not.
@@ -132,48 +150,33 @@ impl Watches {
     /// are not complete yet; returns those that were not watched before.
     pub(super) fn watch_jobs(
         &mut self,
+        disk: &Disk,
         calendar: &JobCalendar,
         path: Option<&Path>,
     ) -> Vec<PathBuf> {
         if self.watcher.is_none() {
             return Vec::new();
         }
-        let below = match path.map(|path| path.strip_prefix(&self.runners)) {
-            Some(Err(_)) => return Vec::new(),
-            Some(Ok(below)) => below.components().next(),
-            None => None,
-        };
-        let watched = &self.jobs;
-        let differs = |name: &&OsStr| calendar.has_folder(name) != watched.contains(*name);
-        // Of ten thousand jobs, hardly any differ. After a change in one folder, only that one can.
-        let differing: BTreeSet<OsString> = match below {
-            Some(name) => {
-                Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
-            }
-            // Usually nothing has changed, which a single comparison of both lists shows.
-            None if calendar.folders().eq(watched.iter().map(OsString::as_os_str)) => {
-                return Vec::new();
-            }
-            None => {
-                let names = calendar.folders().chain(watched.iter().map(OsString::as_os_str));
-                names.filter(differs).map(OsStr::to_owned).collect()
-            }
-        };
         // Old watches are removed first, to make room for new ones.
-        let (gone, new): (Vec<OsString>, Vec<OsString>) =
-            differing.into_iter().partition(|name| watched.contains(name));
+        let (gone, new): (Vec<Arc<OsStr>>, Vec<Arc<OsStr>>) = self
+            .differing(calendar, path)
+            .into_iter()
+            .partition(|name| self.jobs.get(name).is_some());
         for name in gone {
             self.jobs.remove(&name);
             if let Some(watcher) = &mut self.watcher {
-                watcher.unwatch(&self.runners.join(&name));
+                watcher.unwatch(&self.runners.join(&*name));
             }
         }
         let mut folders = Vec::new();
         for name in new {
-            let folder = self.runners.join(&name);
+            let folder = self.runners.join(&*name);
+            // Before the watch: if another folder takes the name meanwhile, the identities differ,
+            // and scans examine the job's files.
+            let watched = watched(disk, &folder);
             match self.watch(&folder) {
                 Ok(()) => {
-                    self.jobs.insert(name);
+                    self.jobs.insert(name, watched);
                     folders.push(folder);
                 }
                 // Every other folder would fail in the same way.
@@ -181,7 +184,37 @@ impl Watches {
                 Err(WatchError::Start { .. } | WatchError::Folder { .. }) => {}
             }
         }
+        if path.is_none() && !folders.is_empty() {
+            self.jobs.compact();
+        }
         folders
+    }
+
+    /// Returns the names of folders that are watched but no longer exist, or not watched yet: all of
+    /// them, or the one that `path` leads into.
+    fn differing(&self, calendar: &JobCalendar, path: Option<&Path>) -> BTreeSet<Arc<OsStr>> {
+        let below = match path.map(|path| path.strip_prefix(&self.runners)) {
+            Some(Err(_)) => return BTreeSet::new(),
+            Some(Ok(below)) => below.components().next(),
+            None => None,
+        };
+        let watched = &self.jobs;
+        let differs =
+            |name: &&Arc<OsStr>| calendar.folder(name).is_some() != watched.get(name).is_some();
+        // Of ten thousand jobs, hardly any differ. After a change in one folder, only that one can.
+        match below {
+            Some(name) => {
+                let name = name.as_os_str();
+                let names = [calendar.folder(name), watched.get(name)].into_iter().flatten();
+                names.filter(differs).cloned().collect()
+            }
+            // Usually nothing has changed, which a single comparison of both lists shows.
+            None if calendar.folders().eq(watched.names()) => BTreeSet::new(),
+            None => {
+                let names = calendar.folders().chain(watched.names());
+                names.filter(differs).cloned().collect()
+            }
+        }
     }
 
     /// Returns whether one of the folders that are always watched is watched now.
@@ -214,6 +247,18 @@ impl Watches {
             warn!(self.log, "cannot watch for changes; relying on periodic scans";
                 "error" => Chain(error), "scan_interval_s" => self.check_span.as_secs());
         }
+    }
+}
+
+/// Returns what a name in the jobs folder leads to.
+///
+/// The watch of a mount point ends unnoticed when it is unmounted. Mounted again, it has the same
+/// identity.
+fn watched(disk: &Disk, folder: &Path) -> Watched {
+    match disk.folder_stamp(folder) {
+        Some(_) if !disk.is_local(folder) => Watched::Shared,
+        Some(found) if !disk.is_mounted(folder) => Watched::Folder(found.id()),
+        Some(_) | None => identity(disk, folder).map_or(Watched::Shared, Watched::Alias),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{Entry, FreeSpace, Fs, FsFile, Lock, Meta, RealFs};
+use super::{Entry, FolderStamp, FreeSpace, Fs, FsFile, Lock, Meta, RealFs};
 
 /// A file system that counts its calls.
 #[derive(Debug, Default)]
@@ -129,6 +129,11 @@ impl Fs for CountingFs {
     fn meta(&self, path: &Path) -> io::Result<Meta> {
         self.metas.fetch_add(1, Ordering::Relaxed);
         RealFs.meta(path)
+    }
+
+    fn folder_stamp(&self, path: &Path) -> io::Result<Option<FolderStamp>> {
+        self.metas.fetch_add(1, Ordering::Relaxed);
+        RealFs.folder_stamp(path)
     }
 
     fn link_target(&self, path: &Path) -> io::Result<PathBuf> {

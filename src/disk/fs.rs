@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::watchable::FolderStamp;
+
 /// The permission bit that lets the group write.
 pub(super) const GROUP_WRITE: u32 = 0o020;
 /// The permission bits of the group. If a file has an access control list, they are its mask.
@@ -148,6 +150,10 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     }
     /// Returns the metadata of a name; a link is not followed.
     fn meta(&self, path: &Path) -> io::Result<Meta>;
+    /// Returns the stamp of a folder, `None` for anything else; takes one system call.
+    fn folder_stamp(&self, path: &Path) -> io::Result<Option<FolderStamp>> {
+        Ok(FolderStamp::of(&self.meta(path)?))
+    }
     /// Locks a regular file without waiting, and makes it private; `WouldBlock` if another process
     /// holds the lock. A link is not followed.
     fn lock(&self, path: &Path) -> io::Result<Lock>;

@@ -51,6 +51,7 @@ mod tests;
 pub(crate) mod transient;
 pub(crate) mod trust;
 pub(crate) mod trusted_paths;
+mod watchable;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ pub(crate) use publish::{check_folder, check_writable, publish};
 pub(crate) use real::RealFs;
 pub(crate) use rename::FsProbe;
 pub(crate) use symlinks::ResolvedPath;
+pub(crate) use watchable::FolderStamp;
 
 /// A call to the file system that failed.
 #[derive(Debug, thiserror::Error)]

@@ -16,10 +16,16 @@ const REPLACED: &str = "it is no longer the locked file: another file system is 
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Identifies a file or folder independently of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,
     inode: u64,
+}
+
+impl FileId {
+    pub(super) fn new(device: u64, inode: u64) -> FileId {
+        FileId { device, inode }
+    }
 }
 
 /// What a path refers to, compared with the locked file.
@@ -86,7 +92,7 @@ impl Disk {
                 Err(error) => return Err(error),
             };
         }
-        Ok(found.map(|meta| FileId { device: meta.device, inode: meta.stamp.inode }))
+        Ok(found.map(|meta| FileId::new(meta.device, meta.stamp.inode)))
     }
 }
 

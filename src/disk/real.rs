@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_ANY, Lock, Meta, Stamp};
 use super::namespace;
 use super::trust::{Distrust, GROUP_AND_OTHERS, check_only_name, own_user};
+use super::watchable::FolderStamp;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
@@ -139,6 +140,12 @@ impl Fs for RealFs {
         Ok(Meta::of(&fs::symlink_metadata(path)?, path))
     }
 
+    fn folder_stamp(&self, path: &Path) -> io::Result<Option<FolderStamp>> {
+        let meta = fs::symlink_metadata(path)?;
+        let stamp = || FolderStamp { device: meta.dev(), stamp: stamp(&meta) };
+        Ok(meta.is_dir().then(stamp))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = open_lock_file(path)?;
         fs2::FileExt::try_lock_exclusive(&file)?;
@@ -195,10 +202,9 @@ pub(super) fn check_lock_file(path: &Path, meta: &Meta) -> io::Result<()> {
 impl Meta {
     /// Converts the metadata of the file or folder at `path`.
     pub(crate) fn of(meta: &fs::Metadata, path: &Path) -> Meta {
-        let changed = time(meta.ctime(), meta.ctime_nsec());
         Meta {
             kind: kind(meta.file_type()),
-            stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
+            stamp: stamp(meta),
             modified: time(meta.mtime(), meta.mtime_nsec()),
             device: meta.dev(),
             hard_links: meta.nlink(),
@@ -235,6 +241,11 @@ fn kind(kind: fs::FileType) -> FileKind {
         debug_assert!(kind.is_fifo() || kind.is_socket());
         FileKind::Special
     }
+}
+
+fn stamp(meta: &fs::Metadata) -> Stamp {
+    let changed = time(meta.ctime(), meta.ctime_nsec());
+    Stamp { inode: meta.ino(), size: meta.size(), changed }
 }
 
 fn time(seconds: i64, nanoseconds: i64) -> Timestamp {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::load::Inspection;
 use super::{Job, Rejection, Stamps};
 use crate::clock::{after, elapsed};
+use crate::disk::FolderStamp;
 
 /// Time for which an invalid folder must be left alone before it is reported.
 pub(crate) const QUIET_SPAN: Duration = Duration::from_secs(5);
@@ -41,8 +42,21 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(crate) struct FolderState {
     stamps: Stamps,
+    watch: FolderWatch,
     installed: Option<Arc<Job>>,
-    fault: Option<FolderFault>,
+    /// Rare, so it takes little room if there is none.
+    fault: Option<Box<FolderFault>>,
+}
+
+/// What the watch of a folder saves: as long as the folder has the same stamp and its watch reports
+/// no change, its files need not be examined.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FolderWatch {
+    /// The folder's stamp from before the last inspection of its files; `None` if its watch does
+    /// not report every change.
+    pub(super) folder: Option<FolderStamp>,
+    /// Number of scans after which its files are examined nevertheless.
+    pub(super) scans_left: u16,
 }
 
 #[derive(Debug)]
@@ -54,6 +68,24 @@ struct FolderFault {
 }
 
 impl FolderState {
+    /// Records what the watch of the folder saves from now on.
+    pub(super) fn set_watch(&mut self, watch: FolderWatch) {
+        self.watch = watch;
+    }
+
+    /// Returns the stamp that the folder must have for its files to be unchanged, in this scan;
+    /// `None` if the files must be examined.
+    pub(super) fn pass_scan(&mut self) -> Option<FolderStamp> {
+        let is_settled = self.installed.is_some() && self.fault.is_none();
+        self.watch.scans_left = self.watch.scans_left.checked_sub(1)?;
+        self.watch.folder.filter(|_| is_settled)
+    }
+
+    /// Returns after how many scans the files are examined in any case.
+    pub(super) fn scans_left(&self) -> u16 {
+        self.watch.scans_left
+    }
+
     /// Returns the job that is in force.
     pub(super) fn installed(&self) -> Option<&Arc<Job>> {
         self.installed.as_ref()
@@ -134,7 +166,8 @@ fn install(
             (Arc::clone(&new), Some(Change::Added(new)))
         }
     };
-    (Some(FolderState { stamps, installed: Some(installed), fault: None }), change)
+    let watch = FolderWatch::default();
+    (Some(FolderState { stamps, watch, installed: Some(installed), fault: None }), change)
 }
 
 fn reject(
@@ -145,7 +178,7 @@ fn reject(
 ) -> FolderState {
     let (installed, before) = match old {
         // The same faults as before: inspected again because they may be temporary.
-        Some(FolderState { stamps: before, installed, fault: Some(fault) })
+        Some(FolderState { stamps: before, installed, fault: Some(fault), .. })
             if before == stamps && fault.rejection.lines() == rejection.lines() =>
         {
             (installed, Some(fault))
@@ -153,12 +186,11 @@ fn reject(
         Some(state) => (state.installed, None),
         None => (None, None),
     };
-    let fault = before.unwrap_or_else(|| FolderFault {
-        rejection: Arc::new(rejection),
-        since: touched,
-        is_reported: false,
+    let fault = before.unwrap_or_else(|| {
+        let rejection = Arc::new(rejection);
+        Box::new(FolderFault { rejection, since: touched, is_reported: false })
     });
-    FolderState { stamps, installed, fault: Some(fault) }
+    FolderState { stamps, watch: FolderWatch::default(), installed, fault: Some(fault) }
 }
 
 #[cfg(test)]

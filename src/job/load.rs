@@ -3,8 +3,8 @@
 //! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
 //! three must belong to the runner's user or root, and no other user may be able to write them (see
 //! [`trust`]). A link is followed, and its target and the folders above the target are checked like
-//! the job itself. Only the job's own folder is watched: scans find changes of files that links
-//! lead to.
+//! the job itself. Only the job's own folder is watched: each scan examines the files of a job that
+//! is a link or contains one.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,11 +19,11 @@ use crate::action::Action;
 use crate::chain::{escape, excerpt};
 use crate::config::comment::hidden_by_hash;
 use crate::config::fault::ConfigFault;
-use crate::config::job::JobConfig;
+use crate::config::job::{JobConfig, Timing};
 use crate::config::reader::Located;
 use crate::disk::ignored_names::is_system_folder;
 use crate::disk::trust;
-use crate::disk::{Disk, DiskError, Entry, FileKind, Meta, ResolvedPath};
+use crate::disk::{Disk, DiskError, Entry, FileKind, FolderStamp, Meta, ResolvedPath};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -55,6 +55,15 @@ pub(crate) enum Inspection {
     },
 }
 
+/// The result of inspecting a job folder, and whether its watch reports later changes.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub(super) inspection: Inspection,
+    /// The stamp that the folder keeps until a name in it changes. `None` if the folder is not
+    /// watched, or if its watch does not report all writes to the job's files.
+    pub(super) folder: Option<FolderStamp>,
+}
+
 /// Reads job folders.
 #[derive(Debug, Clone)]
 pub(crate) struct Loader {
@@ -64,8 +73,13 @@ pub(crate) struct Loader {
     zone: TimeZone,
 }
 
-/// The settings in `entity.cfg`, the schedule, and a warning about a probable mistake.
-type ParsedConfig = (JobConfig, (Cron, TimeZone), Option<String>);
+/// When a job runs.
+struct ParsedTiming {
+    /// As written in `entity.cfg`.
+    text: Located<String>,
+    schedule: Cron,
+    zone: TimeZone,
+}
 
 /// The two files of a job folder, as found without opening them.
 struct JobFiles {
@@ -94,6 +108,18 @@ impl Loader {
         &self.folder
     }
 
+    /// Returns whether the folder of jobs has a name that is not `known`; dot files do not count.
+    pub(super) fn has_name_except(
+        &self,
+        known: impl Fn(&OsStr) -> bool,
+    ) -> Result<bool, DiskError> {
+        let mut is_found = false;
+        self.disk.for_each_name(&self.folder, &mut |name| {
+            is_found |= !is_hidden(name) && !known(name);
+        })?;
+        Ok(is_found)
+    }
+
     /// Lists the names of possible jobs and the names that are skipped; dot files are in neither.
     pub(super) fn list(&self) -> Result<(Vec<OsString>, Vec<OsString>), DiskError> {
         let entries = self.disk.list(&self.folder)?.into_iter();
@@ -104,21 +130,59 @@ impl Loader {
         Ok((names(jobs), names(skipped)))
     }
 
-    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read.
-    pub(super) fn inspect(&self, name: &OsStr, last: Option<Stamps>, now: Timestamp) -> Inspection {
+    /// Returns the stamp of a job's folder; `None` for anything but a folder, also for a link.
+    pub(super) fn folder_stamp(&self, name: &OsStr) -> Option<FolderStamp> {
+        self.disk.folder_stamp(&self.folder.join(name))
+    }
+
+    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read. If the
+    /// folder is watched, `watched` is its stamp from before the inspection.
+    pub(super) fn inspect(
+        &self,
+        name: &OsStr,
+        last: Option<Stamps>,
+        watched: Option<FolderStamp>,
+        now: Timestamp,
+    ) -> Inspected {
         let path = self.folder.join(name);
-        let files = match self.files(&path) {
-            Ok(files) => files,
-            Err(fault) => return invalid(name, vec![fault], Stamps::default(), None),
+        match self.files(&path) {
+            Ok(files) => Inspected {
+                inspection: self.inspect_files(name, &path, &files, last, now),
+                folder: watched.filter(|folder| self.is_reported(folder, &files)),
+            },
+            Err(fault) => {
+                let inspection = invalid(name, vec![fault], Stamps::default(), None);
+                Inspected { inspection, folder: None }
+            }
+        }
+    }
+
+    /// Returns whether the watch of the folder reports every write to the job's files.
+    fn is_reported(&self, folder: &FolderStamp, files: &JobFiles) -> bool {
+        let is_reported = |at: &Option<FoundPath>| {
+            at.as_ref().is_some_and(|at| {
+                at.link.is_none() && self.disk.reports_writes(folder, &at.path, &at.meta)
+            })
         };
+        is_reported(&files.config) && is_reported(&files.action)
+    }
+
+    fn inspect_files(
+        &self,
+        name: &OsStr,
+        path: &Path,
+        files: &JobFiles,
+        last: Option<Stamps>,
+        now: Timestamp,
+    ) -> Inspection {
         let stamps = files.stamps();
         let is_whole = stamps.config.is_some() && stamps.action.is_some();
-        // While nothing changes, an inspection takes two system calls. If another folder has
-        // replaced this one, its files have other inode numbers.
+        // While nothing changes, this takes no further system call. If another folder has replaced
+        // this one, its files have other inode numbers.
         if is_whole && last == Some(stamps) {
             return Inspection::Unchanged;
         }
-        let folder = match self.resolve(&path) {
+        let folder = match self.resolve(path) {
             Ok(Some(folder)) => folder,
             Ok(None) => return Inspection::Gone,
             Err(error) => return invalid(name, vec![JobError::Disk(error)], stamps, None),
@@ -128,7 +192,7 @@ impl Loader {
         }
         // Missing files may be on their way into a new folder.
         let touched = files.touched().max((!is_whole).then_some(folder.meta.stamp.changed));
-        match self.validate(name, &path, &folder, &files, now) {
+        match self.validate(name, path, &folder, files, now) {
             Ok(job) => Inspection::Valid(Box::new(job), stamps),
             Err(faults) => {
                 // A disk error may disappear although no file changes.
@@ -179,16 +243,22 @@ impl Loader {
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
         let config = self.config(config, &config_path, now);
-        let ((config, (schedule, zone), warning), action) =
-            both(config, self.action(action, &action_path))?;
-        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
+        let ((config, timing, warning), action) = both(config, self.action(action, &action_path))?;
+        let (config, schedule, zone) = (Arc::new(config), Arc::new(timing.schedule), timing.zone);
+        Ok(Job { name, config, schedule, zone, action, warning })
     }
 
-    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<ParsedConfig, JobError> {
+    /// Returns the settings, when the job runs, and a warning about a probable mistake.
+    fn config(
+        &self,
+        real: &Path,
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<(JobConfig, ParsedTiming, Option<Box<str>>), JobError> {
         let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
-        let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
-        let parsed = parsed.map_err(JobError::Config)?;
-        let schedule = &parsed.0.schedule;
+        let parsed = JobConfig::parse(&text, path, |timing| self.timing(timing, now));
+        let (config, timing) = parsed.map_err(JobError::Config)?;
+        let schedule = &timing.text;
         let hidden = hidden_by_hash(std::str::from_utf8(&text).unwrap_or_default(), schedule.line);
         let warning = hidden.map(|hidden| {
             let (path, line) = (path.display(), schedule.line);
@@ -198,30 +268,27 @@ impl Loader {
                  to the schedule, put the value in double quotes"
             )
         });
-        let (config, timing) = parsed;
-        Ok((config, timing, warning))
+        Ok((config, timing, warning.map(String::into_boxed_str)))
     }
 
     /// Returns the schedule and the time zone, or the faults of both.
-    fn timing(
-        &self,
-        config: &JobConfig,
-        now: Timestamp,
-    ) -> Result<(Cron, TimeZone), Vec<ConfigFault>> {
+    fn timing(&self, timing: Timing, now: Timestamp) -> Result<ParsedTiming, Vec<ConfigFault>> {
         let fault = |place: &Located<String>, error: &ScheduleError| ConfigFault {
             line: Some(place.line),
             text: error.to_string(),
         };
-        let zone = match &config.timezone {
+        let zone = match &timing.timezone {
             Some(named) => zone::find(&named.value).map_err(|error| fault(named, &error)),
             None => Ok(self.zone.clone()),
         };
-        let schedule = config.schedule.value.parse::<Cron>();
+        let schedule = timing.schedule.value.parse::<Cron>();
         let schedule = schedule.and_then(|cron| match &zone {
             Ok(zone) => cron.check_at(now, zone).map(|()| cron),
             Err(_) => Ok(cron),
         });
-        both(schedule.map_err(|error| fault(&config.schedule, &error)), zone)
+        let schedule = schedule.map_err(|error| fault(&timing.schedule, &error));
+        let (schedule, zone) = both(schedule, zone)?;
+        Ok(ParsedTiming { text: timing.schedule, schedule, zone })
     }
 
     fn action(&self, real: &Path, path: &Path) -> Result<Arc<str>, JobError> {

@@ -8,6 +8,7 @@
 //! | `load` | one folder: who can write it, whether it changed, what its files contain |
 //! | `change` | what the state of a folder means for the job that was installed from it |
 //! | `folders` | all folders, and when to inspect which of them |
+//! | `shared_values` | parts that jobs have in common |
 //!
 //! **Invariants.** A [`Job`] is valid as a whole: both files parse, its schedule has a time in the
 //! future, and the platform would accept its action. The runner only reads the folder of a job. One
@@ -21,6 +22,7 @@
 pub(crate) mod change;
 pub(crate) mod folders;
 mod load;
+mod shared_values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -38,20 +40,19 @@ use crate::go::json::ParseError;
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;
 
-/// A valid job.
+/// A valid job. Parts that jobs have in common are in memory once.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
     /// Also the name of its folder.
     pub(crate) name: JobName,
-    pub(crate) config: JobConfig,
-    /// Shared with the daemon's calendar of slots.
+    pub(crate) config: Arc<JobConfig>,
     pub(crate) schedule: Arc<Cron>,
     /// The time zone of its schedule.
     pub(crate) zone: TimeZone,
     /// The text of `action.json`; if that is not UTF-8, the text that Go would write for it.
     pub(crate) action: Arc<str>,
     /// A valid setting that is probably a mistake.
-    pub(crate) warning: Option<String>,
+    pub(crate) warning: Option<Box<str>>,
 }
 
 /// The stamps of a job's two files; `None` if a file is missing.

@@ -27,7 +27,7 @@ const LAST_MINUTE: i64 = 24 * 60 - 1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Calendar {
-    rules: Vec<DayRule>,
+    rules: Box<[DayRule]>,
 }
 
 /// One kind of day, at the hours and minutes of the expression.

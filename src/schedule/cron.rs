@@ -1,6 +1,7 @@
 //! A schedule: an expression, and the next time at which it fires.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -8,22 +9,28 @@ use jiff::tz::TimeZone;
 
 use super::ScheduleError;
 use super::calendar::Calendar;
-use super::field::shown;
+use super::field::{self, shown};
+use super::number_set::NumberSet;
 use super::parse::Fields;
 use super::wall::Wall;
-use super::zone;
+use super::zone::{self, Pace};
 
+/// An expression. It takes less than 200 bytes, because those of all jobs are in memory.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cron {
-    text: String,
-    pub(super) fields: Fields,
+    text: Box<str>,
+    /// 0 to 59.
+    seconds: NumberSet<1>,
+    /// 1970 to 2099.
+    years: NumberSet<3>,
+    pace: Pace,
     calendar: Calendar,
 }
 
 impl Cron {
     /// Returns the first slot later than `after`, or `None` if there is none.
     pub(crate) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let next = zone::first_after(after, zone, self.fields.pace, |from| self.first_from(from));
+        let next = zone::first_after(after, zone, self.pace, |from| self.first_from(from));
         // A safeguard against faults below: a slot that is not later would fire endlessly.
         next.filter(|next| *next > after)
     }
@@ -38,28 +45,40 @@ impl Cron {
         }
     }
 
+    /// Returns the values of its fields.
+    pub(super) fn fields(&self) -> Result<Fields, ScheduleError> {
+        Fields::parse(&self.text)
+    }
+
     /// Returns the first wall time of the expression at or after `from`.
     fn first_from(&self, from: Wall) -> Option<Wall> {
         let mut from = from;
         // Every iteration but one advances to a later year.
         loop {
             let earliest = u16::try_from(from.year()).unwrap_or_default();
-            let year = *self.fields.years.range(earliest..).next()?;
+            let year = self.years.next_from(earliest)?;
             if year > earliest {
                 from = Wall::start_of(i16::try_from(year).ok()?)?;
             }
             let minute = self.calendar.first_from(from.minute())?;
             let year_found = u16::try_from(minute.year()).ok()?;
-            if !self.fields.years.contains(&year_found) {
+            if !self.years.contains(year_found) {
                 from = minute;
                 continue;
             }
             let second_min = if minute == from.minute() { from.second() } else { 0 };
-            match self.fields.seconds.range(second_min..).next() {
-                Some(second) => return Some(minute.plus(i64::from(*second))),
+            match self.seconds.next_from(second_min) {
+                Some(second) => return Some(minute.plus(i64::from(second))),
                 None => from = from.next_minute(),
             }
         }
+    }
+}
+
+impl Hash for Cron {
+    /// All other fields follow from the text.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -69,7 +88,13 @@ impl FromStr for Cron {
     fn from_str(text: &str) -> Result<Cron, ScheduleError> {
         let fields = Fields::parse(text)?;
         let calendar = Calendar::new(&fields)?;
-        Ok(Cron { text: text.to_owned(), fields, calendar })
+        Ok(Cron {
+            text: text.into(),
+            seconds: NumberSet::new(field::SECOND.first(), &fields.seconds),
+            years: NumberSet::new(field::YEAR.first(), &fields.years),
+            pace: fields.pace,
+            calendar,
+        })
     }
 }
 

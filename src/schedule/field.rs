@@ -199,6 +199,10 @@ impl Field {
         if number > self.last { self.first } else { number }
     }
 
+    pub(super) fn first(&self) -> u16 {
+        self.first
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

@@ -11,6 +11,7 @@
 //! | `wall` | a time on a wall clock, without a zone |
 //! | `calendar` | minute, hour, day, month and weekday, matched by saffron |
 //! | `cron` | the public type: an expression and its next time |
+//! | `number_set` | a set of small numbers: seconds and years |
 //! | `words` | an expression described in English |
 //! | `zone` | conversion from wall clocks to instants: time zones, and the rule for clock changes |
 //! | `splay` | a delay specific to each job and host |
@@ -27,6 +28,7 @@
 mod calendar;
 mod cron;
 mod field;
+mod number_set;
 mod parse;
 mod wall;
 mod words;

@@ -38,6 +38,13 @@ impl<K: Ord + Clone> Table<K> {
         }
     }
 
+    /// Saves memory after many keys were set in order: a map that is filled in order has half-empty
+    /// nodes; one that is built at once has full nodes.
+    pub(crate) fn compact(&mut self) {
+        self.wakes = std::mem::take(&mut self.wakes).into_iter().collect();
+        self.order = std::mem::take(&mut self.order).into_iter().collect();
+    }
+
     /// Returns when the next key is due.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.order.first().map(|(wake, _)| *wake)

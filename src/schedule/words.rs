@@ -18,7 +18,9 @@ const RUN_LEN_MIN: u16 = 3;
 impl Cron {
     /// Describes the schedule in English.
     pub(crate) fn in_words(&self) -> String {
-        let fields = &self.fields;
+        // The text was parsed before, so this cannot fail.
+        let Ok(fields) = self.fields() else { return self.to_string() };
+        let fields = &fields;
         let mut words = time(fields);
         let days = days(fields);
         if !days.is_empty() {

@@ -37,11 +37,11 @@ impl Spool {
     /// Stores the last slots of jobs, together; returns each job with its result.
     pub(crate) fn stamp_slots(
         &self,
-        stamps: Vec<(JobName, &SlotStamp)>,
+        stamps: Vec<(JobName, SlotStamp)>,
     ) -> Vec<(JobName, Result<(), SpoolError>)> {
         let (mut results, mut changes) = (Vec::with_capacity(stamps.len()), Vec::new());
         for (job, stamp) in stamps {
-            match self.stamp_change(&job, stamp) {
+            match self.stamp_change(&job, &stamp) {
                 Ok(change) => changes.push((job, change)),
                 Err(error) => results.push((job, Err(error))),
             }
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(spool.last_slot(&job).unwrap(), None);
         for text in ["2026-11-22T12:00:00Z", "2026-11-22T12:00:01Z"] {
             let stamp = SlotStamp { slot: text.parse().unwrap(), plan: "* * * * * UTC".to_owned() };
-            let stamped = spool.stamp_slots(vec![(job.clone(), &stamp)]);
+            let stamped = spool.stamp_slots(vec![(job.clone(), stamp.clone())]);
             assert!(matches!(&stamped[..], [(of, Ok(()))] if *of == job), "{stamped:?}");
             assert_eq!(spool.last_slot(&job).unwrap(), Some(stamp));
         }

@@ -12,6 +12,7 @@
 //! is [`Hint::Everything`]: the receiver must scan all folders and watch each of them again.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,13 +50,61 @@ impl WatchError {
 }
 
 /// The watched folders, shared with the thread that receives the events.
-type Folders = Arc<Mutex<HashSet<PathBuf>>>;
+type SharedFolders = Arc<Mutex<Folders>>;
+
+/// The paths of the watched folders, of which it keeps only a number: the library keeps each path
+/// twice. If two paths have the same number, which is practically impossible, the removal of a file
+/// may cause an unnecessary scan of all folders.
+#[derive(Debug, Default)]
+struct Folders {
+    numbers: HashSet<u64>,
+    /// Those with a file that was written since [`Watcher::take_written`].
+    written: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Folders {
+    fn insert(&mut self, path: &Path) {
+        self.numbers.insert(self.hasher.hash_one(path));
+    }
+
+    fn remove(&mut self, path: &Path) {
+        self.numbers.remove(&self.hasher.hash_one(path));
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.numbers.contains(&self.hasher.hash_one(path))
+    }
+
+    /// Records that a file was written. This causes no hint, because the write is in progress.
+    fn note_written(&mut self, file: &Path) {
+        let number = file.parent().map(|folder| self.hasher.hash_one(folder));
+        self.written.extend(number.filter(|number| self.numbers.contains(number)));
+    }
+}
+
+/// Watched folders with a file that was written, and perhaps not closed.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenFolders {
+    numbers: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl WrittenFolders {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    pub(crate) fn contains(&self, folder: &Path) -> bool {
+        self.numbers.contains(&self.hasher.hash_one(folder))
+    }
+}
 
 /// Watches folders until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     inotify: INotifyWatcher,
-    folders: Folders,
+    folders: SharedFolders,
 }
 
 impl Watcher {
@@ -65,10 +114,16 @@ impl Watcher {
         log: &Logger,
         on_hint: impl Fn(Hint) + Send + 'static,
     ) -> Result<Watcher, WatchError> {
-        let folders = Folders::default();
+        let folders = SharedFolders::default();
         let (log, known) = (log.clone(), Arc::clone(&folders));
         let handler = move |event: notify::Result<Event>| match event {
-            Ok(event) => hints(&event, &lock(&known)).into_iter().for_each(&on_hint),
+            Ok(event) => {
+                let mut folders = lock(&known);
+                if matches!(event.kind, EventKind::Modify(ModifyKind::Data(_))) {
+                    event.paths.iter().for_each(|path| folders.note_written(path));
+                }
+                hints(&event, &folders).into_iter().for_each(&on_hint);
+            }
             Err(error) => {
                 warn!(log, "lost inotify events; scanning all folders"; "error" => Chain(&error));
                 on_hint(Hint::Everything);
@@ -90,7 +145,7 @@ impl Watcher {
     /// removed and created again.
     pub(crate) fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
         // Added before it is watched, because it may be removed immediately.
-        lock(&self.folders).insert(folder.to_owned());
+        lock(&self.folders).insert(folder);
         self.inotify.watch(folder, RecursiveMode::NonRecursive).map_err(|source| {
             lock(&self.folders).remove(folder);
             let path = folder.to_owned();
@@ -107,6 +162,14 @@ impl Watcher {
         lock(&self.folders).contains(folder)
     }
 
+    /// Returns the folders with files that were written since the last call. The end of a write also
+    /// causes a hint, but a truncated file causes none, nor does one that stays open.
+    pub(crate) fn take_written(&self) -> WrittenFolders {
+        let mut folders = lock(&self.folders);
+        let numbers = std::mem::take(&mut folders.written);
+        WrittenFolders { numbers, hasher: folders.hasher.clone() }
+    }
+
     /// Stops watching a folder. A folder that is not watched is not an error.
     pub(crate) fn unwatch(&mut self, folder: &Path) {
         lock(&self.folders).remove(folder);
@@ -115,12 +178,12 @@ impl Watcher {
     }
 }
 
-fn lock(folders: &Mutex<HashSet<PathBuf>>) -> MutexGuard<'_, HashSet<PathBuf>> {
+fn lock(folders: &Mutex<Folders>) -> MutexGuard<'_, Folders> {
     folders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Converts an event to hints.
-fn hints(event: &Event, folders: &HashSet<PathBuf>) -> Vec<Hint> {
+fn hints(event: &Event, folders: &Folders) -> Vec<Hint> {
     let is_lost = |path: &PathBuf| {
         matches!(name_change(&event.kind), NameChange::Gone) && folders.contains(path)
     };

@@ -161,19 +161,20 @@ fn missing_folder_cannot_be_watched() {
     assert!(error.is_gone());
     let error = WatchError::Folder { path: path.clone(), source: notify::Error::generic("x") };
     assert!(!error.is_gone());
-    assert!(lock(&rig.watcher.folders).iter().all(|folder| *folder != path));
+    assert!(!lock(&rig.watcher.folders).contains(&path));
 }
 
 #[test]
 fn lost_events_cause_a_hint_for_everything() {
     let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-    assert_eq!(hints(&overflow, &HashSet::new()), [Hint::Everything]);
+    assert_eq!(hints(&overflow, &Folders::default()), [Hint::Everything]);
 }
 
 #[test]
 fn only_removal_of_a_watched_folder_causes_a_hint_for_everything() {
     let folder = PathBuf::from("/spool/new");
-    let folders = HashSet::from([folder.clone()]);
+    let mut folders = Folders::default();
+    folders.insert(&folder);
     let hints_of = |kind| hints(&Event::new(kind).add_path(folder.clone()), &folders);
     assert_eq!(hints_of(EventKind::Remove(RemoveKind::Folder)), [Hint::Everything]);
     assert_eq!(hints_of(EventKind::Create(CreateKind::Folder)), [Hint::Path(folder.clone())]);

@@ -1,21 +1,14 @@
 //! Delays: from a slot to the platform, from a new folder to its schedule, from a status to a plugin.
 
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gpgme::{Context, PassphraseRequest, PinentryMode, Protocol, SignMode};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::home::{Home, Key, PASSPHRASE};
+use crate::home::Home;
 use crate::{Bench, Row, TIMES, median, percentile};
-
-/// Number of runs that are due at the same time.
-const DUE: usize = 500;
-/// Size of the signed text in bytes, about that of an action.
-const TEXT_BYTES: usize = 600;
 
 /// Returns the same time on both clocks: a whole second, `ahead` seconds from now.
 pub(crate) fn moment(ahead: i64) -> (Instant, Timestamp) {
@@ -27,9 +20,14 @@ pub(crate) fn moment(ahead: i64) -> (Instant, Timestamp) {
 
 /// Returns a configuration whose schedule contains only this second.
 pub(crate) fn only(slot: Timestamp) -> String {
-    let at = slot.to_zoned(TimeZone::UTC);
+    format!("{}\ntimezone = UTC\nexpiry = 1h", schedule_of(slot, &TimeZone::UTC))
+}
+
+/// Returns the schedule that contains only this second, in a time zone.
+pub(crate) fn schedule_of(slot: Timestamp, zone: &TimeZone) -> String {
+    let at = slot.to_zoned(zone.clone());
     format!(
-        "schedule = \"{} {} {} {} {} * {}\"\ntimezone = UTC\nexpiry = 1h",
+        "schedule = \"{} {} {} {} {} * {}\"",
         at.second(),
         at.minute(),
         at.hour(),
@@ -37,68 +35,6 @@ pub(crate) fn only(slot: Timestamp) -> String {
         at.month(),
         at.year()
     )
-}
-
-/// Makes signatures with one thread per core; returns the duration.
-fn sign(key: &Key, count: usize) -> Duration {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let begun = Instant::now();
-    thread::scope(|scope| {
-        for worker in 0..threads {
-            let share = count / threads + usize::from(worker < count % threads);
-            scope.spawn(move || sign_alone(key, share));
-        }
-    });
-    begun.elapsed()
-}
-
-fn sign_alone(key: &Key, count: usize) {
-    let mut context = Context::from_protocol(Protocol::OpenPgp).expect("gpgme");
-    context.set_engine_home_dir(key.home().to_str().expect("a path")).expect("a home");
-    context.set_armor(true);
-    context.set_pinentry_mode(PinentryMode::Loopback).expect("loopback");
-    let secret = context.get_secret_key(key.fingerprint.as_str()).expect("a key");
-    context.add_signer(&secret).expect("a signer");
-    let text = vec![b'x'; TEXT_BYTES];
-    let answer =
-        |_: PassphraseRequest<'_>, out: &mut dyn Write| Ok(out.write_all(PASSPHRASE.as_bytes())?);
-    context.with_passphrase_provider(answer, |context| {
-        for _ in 0..count {
-            context.sign(SignMode::Detached, &text, Vec::new()).expect("a signature");
-        }
-    });
-}
-
-/// Measures many runs that are due at the same time, relative to their signatures alone.
-pub(crate) fn due(bench: &Bench) -> Vec<Row> {
-    let (mut ratios, mut times, mut alone) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..TIMES {
-        let signing = sign(&bench.key, DUE);
-        let home = Home::new(&bench.key, bench.server.port, 30, "parallel = 2\n");
-        let (at, slot) = moment(8);
-        for number in 0..DUE {
-            home.job(&format!("job{number}"), &only(slot));
-        }
-        bench.server.forget();
-        let runner = home.start();
-        runner.wait_for("action accepted", DUE);
-        let last = bench.server.state().posts.iter().map(|(_, answered)| *answered).max();
-        let time = (last.expect("posts") - at).as_secs_f64();
-        runner.stop();
-        ratios.push(time / signing.as_secs_f64());
-        times.push(time);
-        alone.push(signing.as_secs_f64());
-    }
-    let (time, alone) = (median(times), median(alone));
-    vec![
-        Row::at_most(
-            "500 runs due at once: time, relative to the signatures alone",
-            median(ratios),
-            "×",
-            1.25,
-        )
-        .with(format!("{time:.1} s, signatures {alone:.1} s")),
-    ]
 }
 
 /// Measures the delay of single runs from their slot to the POST, without their signatures.

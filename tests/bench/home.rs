@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -23,6 +24,7 @@ const TICKS: f64 = 100.0;
 pub(crate) struct Key {
     folder: tempfile::TempDir,
     pub(crate) fingerprint: String,
+    passphrase: String,
 }
 
 impl Key {
@@ -41,7 +43,23 @@ impl Key {
         let listed = gpg(&["--with-colons", "--list-keys"]);
         let line = listed.lines().find(|line| line.starts_with("fpr:")).expect("a key");
         let fingerprint = line.split(':').nth(9).expect("a fingerprint").to_owned();
-        Key { folder, fingerprint }
+        Key { folder, fingerprint, passphrase: passphrase.to_owned() }
+    }
+
+    /// Returns a GnuPG home of the old form with the same key, as the original reads it.
+    fn export(&self) -> PathBuf {
+        let old = self.home().join("old");
+        make(&old);
+        for (option, file) in [("--export-secret-keys", "secring.gpg"), ("--export", "pubring.gpg")]
+        {
+            let mut gpg = Command::new("gpg");
+            gpg.arg("--homedir").arg(self.home()).args(["--batch", "--quiet", "--no-tty"]);
+            gpg.args(["--pinentry-mode", "loopback", "--passphrase", &self.passphrase]);
+            gpg.args(["--yes", "--output"]).arg(old.join(file)).arg(option);
+            let output = gpg.output().expect("gpg");
+            assert!(output.status.success(), "{output:?}");
+        }
+        old
     }
 
     /// Returns the GnuPG home.
@@ -94,9 +112,12 @@ impl Home {
 
     /// Replaces `from` with `to` in the configuration.
     pub(crate) fn configure(&self, from: &str, to: &str) {
-        let text = read(&self.path("runner.cfg"));
-        assert!(text.contains(from), "{text}");
-        write(&self.path("runner.cfg"), &text.replace(from, to));
+        replace(&self.path("runner.cfg"), from, to);
+    }
+
+    /// Replaces `from` with `to` in the configuration of the client.
+    fn configure_client(&self, from: &str, to: &str) {
+        replace(&self.path("migrc"), from, to);
     }
 
     /// Creates a job.
@@ -108,8 +129,10 @@ impl Home {
     pub(crate) fn job_at(&self, folder: &Path, config: &str) {
         make(folder);
         write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
-        let action = r#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{"searches":{"s":{"paths":["/usr/bin"],"names":["^passwd$"]}}}}],"syntaxversion":2}"#;
-        write(&folder.join("action.json"), action);
+        // Each job has an action of its own, as most do.
+        let name = folder.file_name().expect("a name").display().to_string();
+        let action = r#"{"name":"NAME","target":"status='online'","operations":[{"module":"file","parameters":{"searches":{"s":{"paths":["/usr/bin"],"names":["^passwd$"]}}}}],"syntaxversion":2}"#;
+        write(&folder.join("action.json"), &action.replace("NAME", &name));
     }
 
     /// Creates actions of a job as the original runner leaves them in flight. They expire at `expiry`.
@@ -127,8 +150,13 @@ impl Home {
     }
 
     pub(crate) fn start(&self) -> Runner {
+        self.start_program(&Program::runner())
+    }
+
+    /// Starts this or another runner.
+    pub(crate) fn start_program(&self, program: &Program) -> Runner {
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mig-runner"))
+        let mut child = Command::new(&program.path)
             .arg("-c")
             .arg(self.path("runner.cfg"))
             .stdin(Stdio::null())
@@ -145,6 +173,49 @@ impl Home {
             }
         });
         Runner { child, lines, began }
+    }
+}
+
+/// A program that is measured: this runner or the original.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) is_original: bool,
+}
+
+impl Program {
+    /// Returns this runner.
+    pub(crate) fn runner() -> Program {
+        Program { path: env!("CARGO_BIN_EXE_mig-runner").into(), is_original: false }
+    }
+
+    /// Returns a configuration for this program. The original has no `timezone`: its schedules are
+    /// in the time zone of the machine.
+    pub(crate) fn localized(&self, config: &str, slot: Timestamp) -> String {
+        if !self.is_original {
+            return config.to_owned();
+        }
+        let zone = TimeZone::system();
+        let schedule = crate::dispatch::schedule_of(slot, &zone);
+        let lines = config.lines().filter(|line| !line.starts_with("timezone"));
+        let lines =
+            lines.map(|line| if line.starts_with("schedule") { schedule.as_str() } else { line });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Prepares an installation for this program. The original reads a key ring of the old form, and
+    /// needs no passphrase if the key has none.
+    pub(crate) fn prepare(&self, home: &Home, key: &Key) {
+        if self.is_original {
+            let folder = key.export();
+            home.configure_client(
+                &format!("home = {}", key.home().display()),
+                &format!("home = {}/", folder.display()),
+            );
+            if key.passphrase.is_empty() {
+                home.configure(&format!("passphrase = {PASSPHRASE}\n"), "");
+            }
+        }
     }
 }
 
@@ -212,6 +283,12 @@ impl Runner {
         kib / 1024.0
     }
 
+    /// Returns the runner's memory in MiB, a moment after it was ready.
+    pub(crate) fn settled_memory(&self) -> f64 {
+        thread::sleep(Duration::from_secs(2));
+        self.memory("VmRSS")
+    }
+
     /// Returns the processor time that the runner has used, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         let stat = read(&PathBuf::from(format!("/proc/{}/stat", self.child.id())));
@@ -246,6 +323,12 @@ pub(crate) fn write(path: &Path, text: &str) {
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file");
+}
+
+fn replace(path: &Path, from: &str, to: &str) {
+    let text = read(path);
+    assert!(text.contains(from), "{text}");
+    write(path, &text.replace(from, to));
 }
 
 fn read(path: &Path) -> String {

@@ -1,9 +1,15 @@
 //! Measures the speed of the runner: `cargo bench`. Machines differ, so most figures are ratios.
 //!
 //! The real program is measured against a platform on loopback that only accepts actions, serves
-//! results and counts requests. A ratio compares it with the minimum that the same work needs, on
+//! results and counts requests. Where many actions are posted at once, it takes as long for each as
+//! the real API does. A ratio compares it with the minimum that the same work needs, on
 //! the same disk and with the same server, measured alternately. A figure is the median of five
 //! measurements unless its row says otherwise. Arguments are the names of the rows to measure.
+//!
+//! `MIG_ORIGINAL=PROGRAM cargo bench --bench speed -- original` measures this runner beside the
+//! original, whose program is not part of this project: both in turn, with the same installation and
+//! the same platform. The ratio of two figures of one run is shown, nothing else. Without the
+//! variable, these rows are skipped.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,6 +23,7 @@
 #[cfg(feature = "data")]
 mod agents;
 mod backlog;
+mod burst;
 /// A PostgreSQL server that ends with the program.
 #[cfg(feature = "data")]
 #[path = "../../src/data/testing/cluster.rs"]
@@ -25,6 +32,7 @@ mod cluster;
 mod dispatch;
 mod fetching;
 mod home;
+mod original;
 mod rivals;
 mod server;
 mod transitions;
@@ -111,12 +119,13 @@ const MEASURES: &[(&str, Measure)] = &[
     ("none", backlog::no_results),
     ("inflight", backlog::in_flight),
     ("idle", backlog::idle),
-    ("due", dispatch::due),
+    ("due", burst::burst),
     ("moved", dispatch::moved_in),
     ("one", dispatch::one),
     ("early", dispatch::early),
     ("rivals", rivals::rivals),
     ("transitions", transitions::transitions),
+    ("original", original::original),
     #[cfg(feature = "data")]
     ("agents", agents::agents),
 ];

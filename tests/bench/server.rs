@@ -2,13 +2,15 @@
 //! database and no agents, and checks nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Size of each command in bytes, unless a measurement sets another one.
 pub(crate) const COMMAND_BYTES: usize = 4096;
+/// Time limit of [`Server::wait`].
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Number of digits in each id of a command.
 const ID_DIGITS: usize = 14;
 
@@ -27,6 +29,10 @@ pub(crate) struct State {
     pub(crate) pages: Vec<Instant>,
     /// For each POST, the time of its first line and that of its response.
     pub(crate) posts: Vec<(Instant, Instant)>,
+    /// Each POST as it was received, with the address of its connection.
+    pub(crate) requests: Vec<(SocketAddr, Vec<u8>)>,
+    /// Processor time that each POST takes, one after the other.
+    pub(crate) post_work: Duration,
     /// Number of requests for an action.
     pub(crate) probes: u64,
 }
@@ -35,6 +41,10 @@ pub(crate) struct State {
 pub(crate) struct Server {
     pub(crate) port: u16,
     state: Arc<Mutex<State>>,
+    /// Signalled after each POST and each request for commands.
+    counted: Arc<Condvar>,
+    /// Held while a POST takes processor time.
+    working: Arc<Mutex<()>>,
 }
 
 impl Server {
@@ -42,7 +52,12 @@ impl Server {
     pub(crate) fn start() -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
         let port = listener.local_addr().expect("address").port();
-        let server = Server { port, state: Arc::default() };
+        let server = Server {
+            port,
+            state: Arc::default(),
+            counted: Arc::default(),
+            working: Arc::default(),
+        };
         {
             let mut state = server.state();
             (state.status, state.command_bytes) = ("completed", COMMAND_BYTES);
@@ -62,11 +77,19 @@ impl Server {
         self.state.lock().expect("no thread panics")
     }
 
+    /// Waits until a condition holds; fails if that takes too long.
+    pub(crate) fn wait(&self, is_met: impl Fn(&State) -> bool) {
+        let state = self.state();
+        let waited = self.counted.wait_timeout_while(state, PATIENCE, |state| !is_met(state));
+        assert!(!waited.expect("no thread panics").1.timed_out(), "the platform waits in vain");
+    }
+
     /// Resets the counts.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         state.pages.clear();
         state.posts.clear();
+        state.requests.clear();
         state.probes = 0;
     }
 
@@ -80,17 +103,24 @@ impl Server {
             reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
             let came = Instant::now();
             let target = line.split(' ').nth(1)?.to_owned();
-            let length = headers(&mut reader)?;
+            let mut head = line.clone().into_bytes();
+            let length = headers(&mut reader, &mut head)?;
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
             if target.ends_with("/action/create/") {
+                self.work();
                 let answer = accepted(&String::from_utf8_lossy(&body), self.state().posts.len());
                 respond(writer, 202, answer.as_bytes())?;
-                self.state().posts.push((came, Instant::now()));
+                let answered = Instant::now();
+                let mut state = self.state();
+                state.posts.push((came, answered));
+                state.requests.push((stream.peer_addr().ok()?, [head, body].concat()));
+                self.counted.notify_all();
             } else if target.contains("type=command") {
                 let (commands, bytes, span) = {
                     let mut state = self.state();
                     state.pages.push(came);
+                    self.counted.notify_all();
                     (state.commands, state.command_bytes, state.page_span)
                 };
                 thread::sleep(span);
@@ -113,6 +143,16 @@ impl Server {
             writer.flush().ok()?;
         }
     }
+
+    /// Uses as much processor time as a POST takes.
+    fn work(&self) {
+        let span = self.state().post_work;
+        let _working = self.working.lock().expect("no thread panics");
+        let begun = Instant::now();
+        while begun.elapsed() < span {
+            std::hint::spin_loop();
+        }
+    }
 }
 
 const NONE: &[u8] =
@@ -124,12 +164,18 @@ fn collection(name: &str, value: &str) -> String {
     )
 }
 
-/// Reads the headers of a request; returns the size of its body in bytes.
-fn headers(reader: &mut impl BufRead) -> Option<usize> {
+/// Reads the headers of an answer; returns the size of its body in bytes.
+pub(crate) fn content_length(reader: &mut impl BufRead) -> Option<usize> {
+    headers(reader, &mut Vec::new())
+}
+
+/// Reads the headers of a message and adds them to `head`; returns the size of its body in bytes.
+fn headers(reader: &mut impl BufRead, head: &mut Vec<u8>) -> Option<usize> {
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
+        reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+        head.extend(line.bytes());
         let Some((name, value)) = line.trim_end().split_once(':') else { return Some(length) };
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok()?;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +12,14 @@ use serde_json::{Value, json};
 use crate::home::{Home, make, write};
 use crate::{Bench, Row, TIMES, median};
 
-/// Number of runs that are moved.
-const RUNS: usize = 500;
+/// Number of runs that are moved at once.
+const RUNS: usize = 2000;
+/// Number of runs that are moved one after the other.
+const SINGLE_RUNS: usize = 200;
+/// Number of syncs that the plain system calls keep in flight.
+pub(crate) const SYNCS: usize = 16;
+/// Maximum time of a single move: the runner also notices the file, reads it and logs the move.
+const SINGLE_RATIO: f64 = 2.0;
 /// Number of finished runs in the spool.
 const FINISHED: usize = 100_000;
 
@@ -29,14 +36,20 @@ pub(crate) fn create(folder: &Path, name: &str, bytes: &[u8]) {
 pub(crate) fn transitions(bench: &Bench) -> Vec<Row> {
     let home = Home::new(&bench.key, bench.server.port, 3600, "");
     let template = template(&home);
-    let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+    let (mut ratios, mut rates, mut plains) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut single_ratios, mut singles) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
-        let plain = plain(&home.path("plain"), template.to_string().as_bytes());
-        let rate = rate(&home, &template);
-        ratios.push(100.0 * rate / plain);
+        let text = template.to_string();
+        let plain = |syncs, moves| plain(&home.path("plain"), text.as_bytes(), syncs, moves);
+        let (together, alone) = (plain(SYNCS, RUNS), plain(1, SINGLE_RUNS));
+        let (rate, single) = (rate(&home, &template), single(&home, &template));
+        ratios.push(100.0 * rate / together);
+        single_ratios.push(single * alone);
         rates.push(rate);
+        plains.push(together);
+        singles.push(1e3 * single);
     }
-    let empty = median(rates);
+    let (empty, plain, single) = (median(rates), median(plains), median(singles));
     for family in ["action", "command"] {
         let folder = home.path("spool").join(family).join("done");
         for number in 0..FINISHED {
@@ -49,12 +62,19 @@ pub(crate) fn transitions(bench: &Bench) -> Vec<Row> {
     let scan = scan(&home);
     vec![
         Row::at_least(
-            "durable moves: rate, relative to the same system calls alone",
+            "durable moves: rate, relative to the same calls, 16 syncs in flight",
             median(ratios),
             "%",
-            60.0,
+            90.0,
         )
-        .with(format!("{empty:.0} a second")),
+        .with(format!("{empty:.0} a second, the calls {plain:.0}")),
+        Row::at_most(
+            "a single move: time from its file, relative to the same calls",
+            median(single_ratios),
+            "×",
+            SINGLE_RATIO,
+        )
+        .with(format!("{single:.2} ms")),
         Row::at_least(
             "the same with 100,000 finished runs: rate, relative to none",
             100.0 * full / empty,
@@ -100,37 +120,72 @@ fn run(template: &Value, second: i64, is_collected: bool) -> (String, String) {
     (format!("{id}.json"), format!("{{\"version\":1,{}}}\n", rest.join(",")))
 }
 
-/// Returns the number of moves per second with the system calls alone.
-fn plain(folder: &Path, bytes: &[u8]) -> f64 {
+/// Returns the number of moves per second with the system calls alone, of which `syncs` are in flight
+/// at once.
+fn plain(folder: &Path, bytes: &[u8], syncs: usize, moves: usize) -> f64 {
     let (from, to) = (folder.join("from"), folder.join("to"));
     make(&from);
     make(&to);
-    for number in 0..RUNS {
+    for number in 0..moves {
         write(&from.join(number.to_string()), "x");
     }
     let begun = Instant::now();
-    for number in 0..RUNS {
-        create(&to, &number.to_string(), bytes);
-        fs::remove_file(from.join(number.to_string())).expect("the file exists");
-    }
-    let rate = RUNS as f64 / begun.elapsed().as_secs_f64();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..syncs {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= moves {
+                        break;
+                    }
+                    create(&to, &number.to_string(), bytes);
+                    fs::remove_file(from.join(number.to_string())).expect("the file exists");
+                }
+            });
+        }
+    });
+    let rate = moves as f64 / begun.elapsed().as_secs_f64();
     fs::remove_dir_all(folder).expect("the file exists");
     rate
 }
 
 /// Returns the number of moves per second of the runner.
 fn rate(home: &Home, template: &Value) -> f64 {
-    static BATCH: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
-    let batch = BATCH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    for number in 0..RUNS {
-        let second = 1_750_000_000 + batch * 10_000 + i64::try_from(number).expect("small");
-        let (name, text) = run(template, second, false);
+    for _ in 0..RUNS {
+        let (name, text) = run(template, next_second(), false);
         write(&home.path("spool/action/inflight").join(name), &text);
     }
     let runner = home.start();
+    // The first turn after the start begins to move the runs that the start has found.
+    let begun = runner.wait_for("ready", 1)[0];
     let moved = runner.wait_for("to: action/done", RUNS);
     runner.stop();
-    (RUNS - 1) as f64 / (moved[RUNS - 1] - moved[0]).as_secs_f64()
+    RUNS as f64 / (moved[RUNS - 1] - begun).as_secs_f64()
+}
+
+/// Returns the time from the arrival of the file of a run until the run has been moved, in seconds: the
+/// median of runs that arrive one after the other.
+fn single(home: &Home, template: &Value) -> f64 {
+    let runner = home.start();
+    runner.ready();
+    let times = (0..SINGLE_RUNS).map(|_| {
+        let (name, text) = run(template, next_second(), false);
+        let arriving = home.path("arriving");
+        write(&arriving, &text);
+        let begun = Instant::now();
+        fs::rename(&arriving, home.path("spool/action/inflight").join(name)).expect("a move");
+        (runner.wait_for("to: action/done", 1)[0] - begun).as_secs_f64()
+    });
+    let time = median(times.collect());
+    runner.stop();
+    time
+}
+
+/// Returns the slot of another run, in seconds since 1970.
+fn next_second() -> i64 {
+    static NEXT: AtomicI64 = AtomicI64::new(1_750_000_000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Returns the processor time of a full scan, in seconds.

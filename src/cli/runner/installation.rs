@@ -20,7 +20,7 @@ use crate::disk::{Context, Disk, DiskError, output_file, trust};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::Job;
-use crate::job::folders::Jobs;
+use crate::job::folders::{Jobs, NoWatches};
 use crate::names::JobName;
 use crate::schedule::{ScheduleError, zone};
 use crate::spool::{Folder, Layout};
@@ -241,7 +241,7 @@ impl Installation {
     pub(crate) fn job(&self, name: &JobName, now: Timestamp) -> Result<Arc<Job>, Failure> {
         let mut jobs = self.jobs(machine_zone().0)?;
         // The changes do not matter, because the table was empty before.
-        let _changes = jobs.scan_path(&self.runners().join(name.as_str()), now)?;
+        let _changes = jobs.scan_path(&self.runners().join(name.as_str()), &NoWatches, now)?;
         if let Some(job) = jobs.get(name) {
             return Ok(Arc::clone(job));
         }

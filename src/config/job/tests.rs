@@ -6,11 +6,11 @@ use super::super::testing::{any_file, is_reported, read_all};
 use super::*;
 
 /// Parses a file without interpreting its schedule.
-fn read(text: &[u8], file: &Path) -> Result<JobConfig, ConfigError> {
-    JobConfig::parse(text, file, |_| Ok(())).map(|(config, ())| config)
+fn read(text: &[u8], file: &Path) -> Result<(JobConfig, Timing), ConfigError> {
+    JobConfig::parse(text, file, Ok)
 }
 
-fn parse(text: &str) -> JobConfig {
+fn parse(text: &str) -> (JobConfig, Timing) {
     read(text.as_bytes(), Path::new("FILE")).unwrap()
 }
 
@@ -26,8 +26,7 @@ fn sample_files_are_accepted_or_rejected() {
 #[test]
 fn only_schedule_is_required() {
     let expected = JobConfig {
-        schedule: located("0 * * * *", 2),
-        timezone: None,
+        has_timezone: false,
         plugins: Vec::new(),
         expiry: Duration::from_secs(300),
         send_only: false,
@@ -41,18 +40,18 @@ fn only_schedule_is_required() {
         plugin_timeout: None,
         keep_results: None,
     };
-    assert_eq!(parse("[configuration]\nschedule = 0 * * * *\n"), expected);
+    let timing = Timing { schedule: located("0 * * * *", 2), timezone: None };
+    assert_eq!(parse("[configuration]\nschedule = 0 * * * *\n"), (expected, timing));
 }
 
 #[test]
 fn every_key_is_read() {
-    let config = parse(include_str!("../../../tests/data/config/job/good-all.cfg"));
+    let (config, timing) = parse(include_str!("../../../tests/data/config/job/good-all.cfg"));
     let names: Vec<_> = config.plugins.iter().map(PluginName::as_str).collect();
     assert_eq!(names, ["mozdef.py", "report to people"]);
     let plugins = config.plugins.clone();
     let expected = JobConfig {
-        schedule: located("0 30 2 * * * *", 2),
-        timezone: Some(located("Europe/Berlin", 3)),
+        has_timezone: true,
         plugins,
         expiry: Duration::from_secs(3600),
         send_only: false,
@@ -67,6 +66,8 @@ fn every_key_is_read() {
         keep_results: Some(Keep::For(Duration::from_secs(90 * 86_400))),
     };
     assert_eq!(config, expected);
+    let timezone = Some(located("Europe/Berlin", 3));
+    assert_eq!(timing, Timing { schedule: located("0 30 2 * * * *", 2), timezone });
 }
 
 const WORDS: &str = "[configuration] schedule timezone plugin expiry sendonly splay missed overlap \

@@ -10,6 +10,7 @@ use crate::daemon::settings::Parts;
 use crate::daemon::unindexed_files::UnindexedFiles;
 use crate::daemon::watches::Watches;
 use crate::disk::Stamp;
+use crate::job::folders::Depth;
 use crate::names::RunId;
 use crate::spool::{Folder, Spool, SpoolError};
 
@@ -23,6 +24,8 @@ pub(in crate::daemon) struct ScanState {
     pub(super) unindexed: UnindexedFiles,
     pub(super) done_review: DoneReview,
     pub(super) watches: Watches,
+    /// What the next full scan of the jobs includes.
+    pub(super) depth: Depth,
     /// The folder whose names are being scanned, and whether it was fsynced since they were listed.
     pub(super) listed: Option<(Folder, bool)>,
 }
@@ -36,6 +39,7 @@ impl ScanState {
             unindexed: UnindexedFiles::default(),
             done_review: DoneReview::new(),
             watches: Watches::new(parts.log.clone(), settings.runners(), settings.check_span),
+            depth: Depth::Folders,
             listed: None,
         }
     }

@@ -20,10 +20,12 @@ use crate::daemon::disk_errors::Subject;
 use crate::daemon::done_review::UncollectedFiles;
 use crate::daemon::error::DaemonError;
 use crate::daemon::index::Key;
+use crate::daemon::job_calendar::ScanScope;
 use crate::daemon::job_scan::JobScan;
 use crate::daemon::settings::Parts;
 use crate::disk::Stamp;
 use crate::disk::ignored_names::is_ignored;
+use crate::job::folders::Depth;
 use crate::spool::run_id;
 use crate::spool::{Family, Folder, Run, Seen, SpoolError};
 use crate::stage::claim;
@@ -44,8 +46,12 @@ impl Engine {
     fn restore_watches(&mut self) {
         let Some(events) = &self.events else { return };
         let Parts { spool, calendar, .. } = &self.parts;
-        if self.scan.watches.restore(spool, calendar, events) {
+        let new = self.scan.watches.restore(spool, calendar, events);
+        if new.done {
             self.scan.done_review.reset();
+        }
+        if new.jobs {
+            self.scan.depth = Depth::Files;
         }
     }
 
@@ -74,11 +80,12 @@ impl Engine {
             Hint::Path(path) => {
                 if !self.scan_spool_path(path) {
                     let now = self.parts.clock.now();
-                    self.job_scan().scan(Some(path), now);
+                    self.job_scan().scan(&ScanScope::Path(path), now);
                 }
             }
             Hint::Everything => {
                 self.scan.watches.discard();
+                self.scan.depth = Depth::Files;
                 self.scan.done_review.reset();
                 self.scan_everything(self.parts.clock.now());
             }
@@ -89,6 +96,7 @@ impl Engine {
     pub(in crate::daemon) fn reload(&mut self) {
         self.retry_now();
         self.scan.done_review.reset();
+        self.scan.depth = Depth::Files;
         self.scan_everything(self.parts.clock.now());
     }
 
@@ -106,7 +114,8 @@ impl Engine {
             self.scan.watches.discard();
         }
         self.restore_watches();
-        self.job_scan().scan(None, now);
+        let depth = std::mem::replace(&mut self.scan.depth, Depth::Folders);
+        self.job_scan().scan(&ScanScope::All(depth), now);
         self.scan_spool();
     }
 

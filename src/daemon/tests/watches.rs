@@ -2,13 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 
 use super::super::testing::Rig;
 use crate::clock::Clock as _;
-use crate::disk::Fs;
 use crate::disk::counting::CountingFs;
+use crate::disk::{COMMAND_PREFIX, Disk, Fs, RealFs};
 use crate::testing::{copy_of_this_program, make_private, private_folder, skip, write_private};
 use crate::wake::Hint;
 
@@ -68,6 +69,74 @@ fn replaced_folders_are_watched_again() {
     rig.scan();
     drop_in(&rig, "spool/action/new/mine.json");
     rig.run_until(|engine| engine.index().iter().count() == 1);
+}
+
+#[test]
+fn scan_takes_one_call_for_a_watched_job() {
+    const JOBS: usize = 200;
+    let mut rig = Rig::new(NOW);
+    let fs = Arc::new(CountingFs::default());
+    rig.fs = Arc::clone(&fs) as Arc<dyn Fs>;
+    for number in 0..JOBS {
+        rig.write_job(&format!("job{number}"), NEVER);
+    }
+    let disk = Disk::new(Arc::new(RealFs), rig.path("unused"), COMMAND_PREFIX);
+    if !disk.is_local(&rig.path("runners/job0")) {
+        return skip("this file system does not report all changes");
+    }
+    rig.start_watching();
+    let mut cost = || {
+        fs.reset();
+        rig.scan();
+        fs.metas()
+    };
+    // The folders of the spool and the slots of the jobs cost the same in each scan. One job in
+    // twenty costs three calls.
+    let (first, second) = (cost(), cost());
+    assert_eq!(first, second);
+    assert!((JOBS..JOBS + JOBS / 10 + 50).contains(&first), "{first}");
+    // After lost events, the files are examined as well.
+    fs.reset();
+    rig.send_hint(Hint::Everything);
+    assert!(fs.metas() > 3 * JOBS, "{}", fs.metas());
+    fs.reset();
+    rig.scan();
+    assert_eq!(fs.metas(), first);
+}
+
+#[test]
+fn write_before_lost_events_is_found() {
+    let mut rig = Rig::new(NOW);
+    rig.write_job("job", NEVER);
+    rig.start_watching();
+    rig.write_job("job", &format!("{NEVER}\npaused = true"));
+    // The event of the write is lost.
+    rig.send_hint(Hint::Everything);
+    let job = "job".parse().unwrap();
+    assert_eq!(rig.engine().parts().calendar.state(&job), crate::stage::submit::JobState::Paused);
+}
+
+#[test]
+fn write_to_a_file_that_stays_open_is_found_by_the_next_scan() {
+    let mut rig = Rig::new(NOW);
+    rig.write_job("job", NEVER);
+    rig.write_job("cut", &format!("{NEVER}\npaused = true"));
+    rig.start_watching();
+    rig.scan();
+    let path = |job: &str| rig.path("runners").join(job).join("entity.cfg");
+    let open = |job| fs::File::options().append(true).open(path(job)).unwrap();
+    let (mut written, cut) = (open("job"), open("cut"));
+    written.write_all(b"paused = true\n").unwrap();
+    let kept = fs::read_to_string(path("cut")).unwrap().replace("paused = true\n", "");
+    cut.set_len(u64::try_from(kept.len()).unwrap()).unwrap();
+    // The events of the writes come before that of another job.
+    rig.write_job("later", NEVER);
+    rig.run_until(|engine| engine.parts().calendar.count() == (3, 0));
+    rig.scan();
+    let state = |job: &str| rig.engine().parts().calendar.state(&job.parse().unwrap());
+    use crate::stage::submit::JobState;
+    assert_eq!((state("job"), state("cut")), (JobState::Paused, JobState::Ready));
+    drop((written, cut));
 }
 
 #[test]

@@ -20,7 +20,10 @@ fn valid(action: &str, inode: u64) -> Inspection {
     let text = b"[configuration]\nschedule = @daily\n";
     let job = Job {
         name: "a".parse().unwrap(),
-        config: crate::config::job::JobConfig::parse(text, "f".as_ref(), |_| Ok(())).unwrap().0,
+        config: crate::config::job::JobConfig::parse(text, "f".as_ref(), |_| Ok(()))
+            .unwrap()
+            .0
+            .into(),
         schedule: Arc::new("@daily".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
         action: action.into(),

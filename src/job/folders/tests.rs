@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests change job folders as operators do")]
 
 mod links;
+mod shared;
+mod watched;
 
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -181,7 +183,7 @@ fn folder_copied_in_piece_by_piece_is_enabled_when_complete() {
     assert!(rig.jobs.scan(touched).unwrap().is_empty());
     rig.write("a/entity.cfg", CONFIG);
     let touched = rig.touched("a");
-    let changes = rig.jobs.scan_path(&rig.path("a/entity.cfg"), touched).unwrap();
+    let changes = rig.jobs.scan_path(&rig.path("a/entity.cfg"), &NoWatches, touched).unwrap();
     assert_eq!(rig.show(&changes), ["added a"]);
     assert_eq!(rig.jobs.next_recheck(), None);
 }
@@ -195,7 +197,7 @@ fn incomplete_job_is_reported_once_and_never_read() {
     assert!(rig.jobs.scan(touched).unwrap().is_empty());
     let next_recheck = rig.jobs.next_recheck().unwrap();
     let missing = "a/entity.cfg is missing, the job is incomplete: add it, or remove the folder";
-    let changes = rig.jobs.recheck_invalid(next_recheck);
+    let changes = rig.jobs.recheck_invalid(&NoWatches, next_recheck);
     assert_eq!(rig.show(&changes), [missing]);
     assert_eq!((rig.scan(), rig.jobs.next_recheck()), (Vec::new(), None));
     assert_eq!((rig.calls.reads(), rig.jobs.rejections().count()), (0, 1));
@@ -208,7 +210,7 @@ fn only_the_folder_of_an_event_is_inspected() {
     rig.job("b", CONFIG, ACTION);
     let now = rig.later();
     let mut changed = |path: &str| {
-        let changes = rig.jobs.scan_path(&rig.folder.path().join(path), now).unwrap();
+        let changes = rig.jobs.scan_path(&rig.folder.path().join(path), &NoWatches, now).unwrap();
         rig.show(&changes)
     };
     assert_eq!(changed(".a"), [""; 0]);

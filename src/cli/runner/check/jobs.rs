@@ -35,7 +35,7 @@ pub(super) fn check(
     let scanned = jobs.scan(now).map(drop);
     findings.need(runners.display(), scanned);
     if let Some(error) = unknown
-        && jobs.iter().any(|job| job.config.timezone.is_none())
+        && jobs.iter().any(|job| !job.config.has_timezone)
     {
         let text = format!("UTC is used for schedules without a timezone: {}", Chain(&error));
         findings.note(runners.display(), text);

@@ -58,7 +58,7 @@ fn entries_that_are_not_jobs_are_skipped_and_reported_once() {
     assert_eq!(rig.scan(), expected);
     assert_eq!(rig.scan(), [""; 0]);
     let hint = rig.path("notes");
-    assert!(rig.jobs.scan_path(&hint, rig.later()).unwrap().is_empty());
+    assert!(rig.jobs.scan_path(&hint, &NoWatches, rig.later()).unwrap().is_empty());
     assert_eq!(rig.jobs.rejections().count(), 0);
     // A file in place of a job removes the job; a job folder in place of a file is added.
     fs::rename(rig.path("a"), rig.path(".a")).unwrap();
