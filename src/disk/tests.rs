@@ -85,11 +85,11 @@ fn name_of_an_existing_folder_is_synced_once() {
     std::fs::create_dir(&path).unwrap();
     disk.make_folders(&path).unwrap();
     assert_eq!(fs.syncs(), 2);
-    // Another folder has taken the name.
-    std::fs::rename(&path, folder.path().join("y")).unwrap();
+    // Another folder has taken the name. The rename syncs the folder above it, too.
+    disk.rename(&path, &folder.path().join("y")).unwrap();
     std::fs::create_dir(&path).unwrap();
     disk.make_folders(&path).unwrap();
-    assert_eq!(fs.syncs(), 3);
+    assert_eq!(fs.syncs(), 4);
 }
 
 #[test]
