@@ -174,7 +174,15 @@ fn results(home: &Home) -> Vec<PathBuf> {
     };
     let jobs = listed(&home.path("runners")).into_iter();
     let days = jobs.flat_map(|job| listed(&job.join("results")));
-    days.flat_map(|day| listed(&day)).filter(|path| path.extension().is_some()).collect()
+    let files = days.flat_map(|day| listed(&day));
+    files.filter(|file| is_result(file)).collect()
+}
+
+/// Returns whether a path is named `ACTIONID.json`. A file that is still being written may have another
+/// name.
+fn is_result(path: &Path) -> bool {
+    let is_id = |stem: &OsStr| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    path.extension().is_some_and(|suffix| suffix == "json") && path.file_stem().is_some_and(is_id)
 }
 
 /// Returns whether a file of results has been written to its end: the original writes it in place.
