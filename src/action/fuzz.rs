@@ -1,8 +1,9 @@
-//! Fuzz target for Go's JSON, by way of the largest type that is read with it.
+//! Fuzz target for Go's JSON, by way of the largest type that is read with it; a check of the parsers
+//! of commands.
 
 use serde::de::IgnoredAny;
 
-use super::Action;
+use super::{Action, Command, Summary};
 
 /// Parses `bytes` as an action. What is written must be JSON and read back as the same action;
 /// otherwise the platform would verify a signature of another text.
@@ -22,5 +23,26 @@ pub(crate) fn json(bytes: &[u8]) {
     if let Ok(read) = read {
         assert_eq!(read.to_json(), written, "reads back as another action");
         assert_eq!(read.signed_text(), action.signed_text(), "the signed text changed");
+    }
+}
+
+/// Checks that a command that was counted contains what the full parser finds in its text.
+pub(crate) fn assert_counted_like_parsed(text: &str, counted: &Command) {
+    let facts = |command: &Command| {
+        let mut summary = Summary::default();
+        summary.add(command);
+        (
+            command.id,
+            command.action_name.clone(),
+            command.counters,
+            summary,
+            command.too_large.clone(),
+        )
+    };
+    let parsed = Command::parse(text);
+    assert!(parsed.is_ok(), "a command was counted that is none: {parsed:?}: {text}");
+    if let Ok(parsed) = parsed {
+        assert_eq!(facts(counted), facts(&parsed), "the parsers differ: {text}");
+        assert_eq!(counted.status, parsed.status, "the parsers differ: {text}");
     }
 }

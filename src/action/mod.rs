@@ -18,6 +18,7 @@ mod status;
 mod too_large;
 
 pub(crate) use check::CheckError;
+pub(crate) use fast::CommandText;
 pub(crate) use finding::{Finding, findings};
 #[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;

@@ -7,12 +7,12 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error::{ApiError, Call, RefusalMessage};
 use super::feed::WireError;
 use super::limit::{Limits, Meter, Metered};
 use super::memory::{LARGE_BYTES, LargePermit};
+use super::wanted::Wanted;
 use super::wire::{Document, Sink, SinkError, walk};
 use crate::chain::excerpt;
 
@@ -88,13 +88,8 @@ impl Answer {
     }
 
     /// Walks the body of a successful response.
-    pub(super) fn walk(
-        self,
-        call: &Call,
-        wants: fn(&str) -> bool,
-        sink: Sink<'_>,
-    ) -> Result<(), ApiError> {
-        walk_success(call, self.status, self.body?.as_slice(), SHORT, wants, sink).map(drop)
+    pub(super) fn walk(self, call: &Call, wanted: Wanted, sink: Sink<'_>) -> Result<(), ApiError> {
+        walk_success(call, self.status, self.body?.as_slice(), SHORT, wanted, sink).map(drop)
     }
 
     /// Returns the beginning of the body, for messages.
@@ -131,10 +126,10 @@ pub(super) fn walk_page(
     call: &Call,
     body: impl Read,
     limits: Limits,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     sink: Sink<'_>,
 ) -> Result<u64, ApiError> {
-    walk_success(call, 200, body, limits, wants, sink).map(|document| document.values)
+    walk_success(call, 200, body, limits, wanted, sink).map(|document| document.values)
 }
 
 /// Walks the body of a successful response, which must have items and no error message.
@@ -143,12 +138,12 @@ fn walk_success(
     status: u16,
     body: impl Read,
     limits: Limits,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     sink: Sink<'_>,
 ) -> Result<Document, ApiError> {
     let meter = Meter::new(limits);
-    let document =
-        walk(body, &meter, wants, sink).map_err(|error| body_error(call, status, &meter, error))?;
+    let document = walk(body, &meter, wanted, sink)
+        .map_err(|error| body_error(call, status, &meter, error))?;
     if let Some(message) = document.message {
         let (call, message) = (call.clone(), RefusalMessage::Api(message));
         return Err(ApiError::Status { call, status, message, retry_after: None });
@@ -194,7 +189,7 @@ fn head(body: &[u8]) -> String {
 
 /// Returns the message in the body of a refusal.
 fn refusal_message(body: &[u8]) -> RefusalMessage {
-    let walked = walk(body, &Meter::new(SHORT), |_| false, &mut |_| Ok(()));
+    let walked = walk(body, &Meter::new(SHORT), Wanted::Named(|_| false), &mut |_| Ok(()));
     match walked.ok().and_then(|document| document.message) {
         Some(message) => RefusalMessage::Api(message),
         None => RefusalMessage::Other(head(body)),
@@ -208,6 +203,6 @@ impl From<serde_json::Error> for SinkError {
 }
 
 /// Parses a value as an action.
-pub(super) fn action(value: &RawValue) -> Result<ApiAction, SinkError> {
-    Ok(serde_json::from_str(value.get())?)
+pub(super) fn action(value: &str) -> Result<ApiAction, SinkError> {
+    Ok(serde_json::from_str(value)?)
 }

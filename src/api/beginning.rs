@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use std::fmt;
 
+use super::wanted::Wanted;
 use crate::action::LargeCommand;
 
 /// What is known of a large item.
@@ -20,12 +21,12 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
-    /// Reads the beginning of an item, whose value is wanted if `wants` returns true for its name.
-    pub(super) fn of(text: &[u8], wants: fn(&str) -> bool) -> Beginning {
+    /// Reads the beginning of an item, of which `wanted` names the value.
+    pub(super) fn of(text: &[u8], wanted: Wanted) -> Beginning {
         let mut found = Beginning::default();
         let mut json = serde_json::Deserializer::from_slice(text);
         // This always fails, because the text is incomplete.
-        Level::Item.seed(&mut found, wants).deserialize(&mut json).ok();
+        Level::Item.seed(&mut found, wanted).deserialize(&mut json).ok();
         found
     }
 
@@ -44,8 +45,8 @@ enum Level {
 }
 
 impl Level {
-    fn seed(self, found: &mut Beginning, wants: fn(&str) -> bool) -> Seed<'_> {
-        Seed { found, wants, level: self }
+    fn seed(self, found: &mut Beginning, wanted: Wanted) -> Seed<'_> {
+        Seed { found, wanted, level: self }
     }
 }
 
@@ -66,13 +67,13 @@ enum Key {
 
 struct Seed<'f> {
     found: &'f mut Beginning,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     level: Level,
 }
 
 impl Seed<'_> {
     fn at(&mut self, level: Level) -> Seed<'_> {
-        level.seed(self.found, self.wants)
+        level.seed(self.found, self.wanted)
     }
 
     /// Reads a member of the command.
@@ -122,7 +123,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             match (self.level, &key) {
                 (Level::Item, Key::Data) => map.next_value_seed(self.at(Level::Data))?,
                 (Level::Entry, Key::Name) => {
-                    is_command = (self.wants)(&map.next_value::<String>()?);
+                    is_command = self.wanted.is_name(&map.next_value::<String>()?);
                     self.found.is_unwanted = !is_command;
                 }
                 (Level::Entry, Key::Value) if is_command => {
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Beginning {
-        Beginning::of(text.as_bytes(), |name| name == "command")
+        Beginning::of(text.as_bytes(), Wanted::Commands)
     }
 
     #[test]

@@ -19,7 +19,6 @@ use reqwest::blocking::{Client as Http, Response};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::Error;
-use serde_json::value::RawValue;
 use slog::{Logger, debug};
 
 use super::answer::{Answer, ApiAction, COMMANDS, action, unusable, walk_page};
@@ -31,9 +30,10 @@ use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
 use super::token::{AuthHeader, Authorization};
 use super::verdict::judge;
+use super::wanted::{Value, Wanted};
 use super::wire::{Sink, SinkError};
 use super::{ActionState, Api, Dashboard, Found, Page, Posted, Search, form};
-use crate::action::{Counters, Signature};
+use crate::action::{CommandText, Counters, Signature};
 use crate::clock::{Clock, elapsed};
 use crate::names::ActionId;
 use crate::wake;
@@ -183,12 +183,12 @@ impl Client {
         &self,
         request: &ApiRequest,
         limits: Limits,
-        wants: fn(&str) -> bool,
+        wanted: Wanted,
         sink: Sink<'_>,
     ) -> Result<u64, ApiError> {
         let response = self.send(request)?;
         if response.status() == 200 {
-            return walk_page(&request.call, response, limits, wants, sink);
+            return walk_page(&request.call, response, limits, wanted, sink);
         }
         let answer = self.read(request, response);
         if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&request.call)) }
@@ -226,8 +226,8 @@ impl Api for Client {
             return Err(answer.refusal(&request.call));
         }
         let (mut seen, head) = (None, answer.head());
-        answer.walk(&request.call, |name| name == "action", &mut |value| {
-            let ApiAction { id: theirs, status, counters, .. } = action(value)?;
+        answer.walk(&request.call, Wanted::Named(|name| name == "action"), &mut |value| {
+            let ApiAction { id: theirs, status, counters, .. } = action(value.text)?;
             if theirs == id.0 {
                 let sent = counters.get("sent").and_then(serde_json::Value::as_u64);
                 let sent = sent.unwrap_or_default();
@@ -246,7 +246,7 @@ impl Api for Client {
         id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> io::Result<()>,
     ) -> Result<Page, ApiError> {
         let mut request = self.get(
             "search",
@@ -259,16 +259,17 @@ impl Api for Client {
         );
         request.span = self.page_span;
         let mut first: Option<FirstCommand> = None;
-        let items = self.search(&request, COMMANDS, |name| name == "command", &mut |value| {
-            if !value.get().starts_with('{') {
+        let items = self.search(&request, COMMANDS, Wanted::Commands, &mut |value| {
+            let Value { text, command } = value;
+            if !text.starts_with('{') {
                 return Err(SinkError::Invalid(serde_json::Error::custom(
                     "a command is not an object",
                 )));
             }
             if first.is_none() {
-                first = Some(serde_json::from_str(value.get())?);
+                first = Some(serde_json::from_str(text)?);
             }
-            sink(value).map_err(SinkError::Failed)
+            sink(CommandText::new(text, command)).map_err(SinkError::Failed)
         })?;
         let sent = first.and_then(|first| u64::try_from(first.action.counters.sent).ok());
         Ok(Page { items, sent: sent.filter(|&sent| sent > 0) })
@@ -281,10 +282,14 @@ impl Api for Client {
             return Err(answer.refusal(&request.call));
         }
         let mut agents_online = None;
-        answer.walk(&request.call, |name| name == "online agents", &mut |value| {
-            agents_online = Some(serde_json::from_str(value.get())?);
-            Ok(())
-        })?;
+        answer.walk(
+            &request.call,
+            Wanted::Named(|name| name == "online agents"),
+            &mut |value| {
+                agents_online = Some(serde_json::from_str(value.text)?);
+                Ok(())
+            },
+        )?;
         Ok(Dashboard { agents_online })
     }
 

@@ -10,10 +10,10 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use serde::de::{Error as _, IgnoredAny};
-use serde_json::de::SliceRead;
-use serde_json::{Deserializer, Error};
+use serde::de::Error as _;
+use serde_json::Error;
 
+use super::cursor::{self, Cursor};
 use super::limit::{Meter, Metered};
 use super::memory::{LARGE_BYTES, LargePermit};
 
@@ -26,9 +26,6 @@ pub(super) enum WireError {
     Read(io::Error),
     Sink(io::Error),
 }
-
-/// A parser of the buffer.
-pub(super) type Parser<'b> = Deserializer<SliceRead<'b>>;
 
 /// Size, in bytes, of a read from the connection.
 const READ_BYTES: usize = 64 << 10;
@@ -72,11 +69,11 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Consumes a value that `parse` parses. `parse` is called again whenever the value turns out
-    /// to be incomplete.
+    /// Consumes a value that `parse` reads. `parse` is called again whenever the value turns out to
+    /// be incomplete.
     pub(super) fn value<T>(
         &mut self,
-        mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
+        mut parse: impl FnMut(&mut Cursor<'_>) -> Result<T, Error>,
     ) -> Result<T, WireError> {
         loop {
             match self.value_within_limit(&mut parse)? {
@@ -91,14 +88,14 @@ impl<'m, R: Read> Feed<'m, R> {
     /// has buffered the beginning of the value.
     pub(super) fn value_within_limit<T>(
         &mut self,
-        mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
+        mut parse: impl FnMut(&mut Cursor<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, WireError> {
         self.peek()?;
         loop {
             let rest = self.rest();
-            let mut parser = Deserializer::from_slice(rest);
-            let parsed = parse(&mut parser);
-            let length = parser.into_iter::<IgnoredAny>().byte_offset();
+            let mut cursor = Cursor::new(rest);
+            let parsed = parse(&mut cursor);
+            let length = cursor.at();
             match parsed {
                 // The end of a number is known only from the byte that follows.
                 Ok(value) if self.is_ended || length < rest.len() || is_closed(rest) => {
@@ -150,7 +147,7 @@ impl<'m, R: Read> Feed<'m, R> {
                 return (skipped, Ok(()));
             }
             if self.is_ended {
-                return (skipped, Err(premature_end()));
+                return (skipped, Err(cursor::premature_end().into()));
             }
             self.meter.start_item(0);
             if let Err(error) = self.fill() {
@@ -181,10 +178,8 @@ impl<'m, R: Read> Feed<'m, R> {
 
     /// Returns the error for a byte other than `what`, or for the end of the stream.
     fn unexpected(&self, what: &str) -> WireError {
-        if self.rest().is_empty() {
-            return premature_end();
-        }
-        Error::custom(format_args!("expected {what}")).into()
+        let is_end = self.rest().is_empty();
+        if is_end { cursor::premature_end().into() } else { cursor::unexpected(what).into() }
     }
 
     fn rest(&self) -> &[u8] {
@@ -194,9 +189,8 @@ impl<'m, R: Read> Feed<'m, R> {
     /// Skips white space and returns the next byte, if there is one.
     fn peek(&mut self) -> Result<Option<u8>, WireError> {
         loop {
-            let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
             let rest = self.rest();
-            let blank = rest.iter().take_while(|byte| space(byte)).count();
+            let blank = cursor::space(rest);
             let next = rest.get(blank).copied();
             self.begin += blank;
             if next.is_some() || self.is_ended {
@@ -271,14 +265,6 @@ impl Nesting {
 /// Returns whether a value that ends with the buffer is certainly complete.
 fn is_closed(value: &[u8]) -> bool {
     value.ends_with(b"}") || value.ends_with(b"]") || value.ends_with(b"\"")
-}
-
-/// Returns the parser's own error for a premature end.
-fn premature_end() -> WireError {
-    match serde_json::from_str::<IgnoredAny>("") {
-        Err(error) => error.into(),
-        Ok(_) => Error::custom("it ends early").into(),
-    }
 }
 
 impl From<Error> for WireError {

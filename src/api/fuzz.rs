@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use serde::de::IgnoredAny;
 
 use super::limit::{Limits, Meter};
+use super::wanted::Wanted;
 use super::wire::{Document, walk};
+use crate::action::fuzz::assert_counted_like_parsed;
 
 const LIMITS: Limits =
     Limits { answer_bytes_max: 1 << 20, item_bytes_max: 1 << 12, replaces_large: false };
@@ -13,14 +15,17 @@ const LIMITS: Limits =
 const SMALL: Limits = Limits { item_bytes_max: 1 << 7, replaces_large: true, ..LIMITS };
 
 /// Reads `bytes` as a response, also with a limit that many items exceed. Where the network splits
-/// a response must make no difference, and whatever is accepted without skipping must be JSON.
+/// a response must make no difference, nor whether its commands are counted, and whatever is accepted
+/// without skipping must be JSON.
 pub(crate) fn page(bytes: &[u8]) {
-    let whole = read(bytes, LIMITS);
-    for (limits, wanted) in [(LIMITS, &whole), (SMALL, &read(bytes, SMALL))] {
+    let whole = read(bytes, LIMITS, Wanted::Commands);
+    for (limits, expected) in [(LIMITS, &whole), (SMALL, &read(bytes, SMALL, Wanted::Commands))] {
         for size in [1, 5] {
-            let split = read(Pieces { bytes, size }, limits);
-            assert_eq!(*wanted, split, "depends on how the response is split");
+            let split = read(Pieces { bytes, size }, limits, Wanted::Commands);
+            assert_eq!(*expected, split, "depends on how the response is split");
         }
+        let uncounted = read(bytes, limits, Wanted::Named(|name| name == "command"));
+        assert_eq!(*expected, uncounted, "depends on whether commands are counted");
     }
     if whole.is_some() {
         let json = serde_json::from_slice::<IgnoredAny>(bytes);
@@ -29,11 +34,13 @@ pub(crate) fn page(bytes: &[u8]) {
 }
 
 /// Returns the document and its wanted values, or `None` if it was refused.
-fn read(reader: impl Read, limits: Limits) -> Option<(Document, Vec<String>)> {
+fn read(reader: impl Read, limits: Limits, wanted: Wanted) -> Option<(Document, Vec<String>)> {
     let mut values = Vec::new();
-    let wants = |name: &str| name == "command" || name == "action";
-    let read = walk(reader, &Meter::new(limits), wants, &mut |value| {
-        values.push(value.get().to_owned());
+    let read = walk(reader, &Meter::new(limits), wanted, &mut |value| {
+        values.push(value.text.to_owned());
+        if let Some(command) = value.command {
+            assert_counted_like_parsed(value.text, &command);
+        }
         Ok(())
     });
     Some((read.ok()?, values))

@@ -85,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::api::limit::{Limits, Meter};
+    use crate::api::wanted::{Value, Wanted};
     use crate::api::wire::walk;
     use crate::testing::retried;
 
@@ -98,11 +99,12 @@ mod tests {
         let page = format!(
             r#"{{"collection":{{"items":[{{"data":[{{"name":"x","value":{value}}}]}},{{"data":[]}}]}}}}"#
         );
-        let mut pass = |_: &serde_json::value::RawValue| {
+        let mut pass = |_: Value<'_>| {
             sink();
             Ok(())
         };
-        walk(page.as_bytes(), &Meter::new(LIMITS), |name| name == "x", &mut pass).unwrap();
+        walk(page.as_bytes(), &Meter::new(LIMITS), Wanted::Named(|name| name == "x"), &mut pass)
+            .unwrap();
     }
 
     #[test]
@@ -144,12 +146,12 @@ mod tests {
         let small = r#"{"data":[{"name":"x","value":"z"}]}"#;
         let page = format!(r#"{{"collection":{{"items":[{small},{large},{small},{small}]}}}}"#);
         let mut held = Vec::new();
-        let mut pass = |_: &serde_json::value::RawValue| {
+        let mut pass = |_: Value<'_>| {
             held.push(HELD.get());
             Ok(())
         };
         let meter = Meter::new(LIMITS);
-        walk(page.as_bytes(), &meter, |name| name == "x", &mut pass).unwrap();
+        walk(page.as_bytes(), &meter, Wanted::Named(|name| name == "x"), &mut pass).unwrap();
         assert_eq!(held, [0, 1, 0, 0]);
     }
 }

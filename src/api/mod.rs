@@ -16,6 +16,7 @@ mod answer;
 pub(crate) mod backoff;
 mod beginning;
 mod client;
+mod cursor;
 mod error;
 mod exposure;
 mod feed;
@@ -29,6 +30,7 @@ mod settings;
 mod skew;
 mod token;
 pub(crate) mod verdict;
+mod wanted;
 mod wire;
 
 #[cfg(test)]
@@ -43,7 +45,7 @@ use std::io;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
-use crate::action::Signature;
+use crate::action::{CommandText, Signature};
 use crate::names::ActionId;
 
 #[cfg(feature = "platform")]
@@ -92,7 +94,7 @@ pub(crate) trait Api: Debug + Send + Sync {
         id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> io::Result<()>,
     ) -> Result<Page, ApiError>;
 
     /// Requests the dashboard. This succeeds only if the API, its database and our key work.

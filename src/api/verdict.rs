@@ -11,6 +11,7 @@
 
 use super::answer::{Answer, ApiAction, action, unusable};
 use super::error::{ApiError, Call, RefusalMessage};
+use super::wanted::Wanted;
 use super::{Next, Posted};
 use crate::action::Signature;
 use crate::names::ActionId;
@@ -126,12 +127,12 @@ fn before_inserting(message: &str) -> Option<Next> {
 /// Interprets a 202, which counts only with an id and one of our signatures.
 fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
     let (mut posted, head) = (None, answer.head());
-    let walked = answer.walk(call, |_| true, &mut |value| {
+    let walked = answer.walk(call, Wanted::Named(|_| true), &mut |value| {
         if posted.is_none()
-            && let Ok(seen) = action(value)
+            && let Ok(seen) = action(value.text)
             && is_ours(&seen, signatures)
         {
-            posted = Some((ActionId(seen.id), value.to_owned()));
+            posted = Some((ActionId(seen.id), value.to_raw()?));
         }
         Ok(())
     });

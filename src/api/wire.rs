@@ -2,8 +2,9 @@
 //!
 //! Every response is a `collection` of `items`, each with `data` entries that have a `name` and a
 //! `value`; an error message is in `error`. [`walk`] passes each value with a wanted name to a
-//! sink, as raw JSON, byte for byte. So nothing is lost by parsing and rewriting it: neither
-//! numbers that no float can represent, nor unknown fields, nor lone surrogates.
+//! sink, as text, byte for byte. So nothing is lost by parsing and rewriting it: neither
+//! numbers that no float can represent, nor unknown fields, nor lone surrogates. A command is counted
+//! while the walk looks for its end, so that nearly every command is parsed only once.
 //!
 //! A command that exceeds the limit of an item is skipped while it arrives, and a placeholder is
 //! passed in its place (see [`LargeCommand`](crate::action::LargeCommand)), so that one agent cannot
@@ -13,19 +14,19 @@
 //! response is; [`Meter`] limits both. Unwanted values are skipped without recursion, so deep
 //! nesting does no harm.
 
-use std::fmt;
 use std::io::{self, Read};
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Error, IgnoredAny};
 
 use super::beginning::Beginning;
-use super::feed::{Feed, Parser, WireError};
+use super::cursor::{self, Cursor};
+use super::feed::{Feed, WireError};
 use super::limit::Meter;
+use super::wanted::{Key, Value, Wanted};
 
 /// Receives the wanted values.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(&RawValue) -> Result<(), SinkError>;
+pub(super) type Sink<'s> = &'s mut dyn FnMut(Value<'_>) -> Result<(), SinkError>;
 
 /// The reason why a sink stopped the walk.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(super) struct Document {
     pub(super) message: Option<String>,
 }
 
-/// Walks a document and passes each value for whose name `wants` returns true to `sink`.
+/// Walks a document and passes each value that is `wanted` to `sink`.
 ///
 /// # Errors
 /// The document is truncated, is not a document of the API or exceeds its limits, or the sink
@@ -55,11 +56,11 @@ pub(super) struct Document {
 pub(super) fn walk<R: Read>(
     reader: R,
     meter: &Meter,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     sink: Sink<'_>,
 ) -> Result<Document, WireError> {
     let mut walk =
-        Walker { feed: Feed::new(reader, meter), wants, sink, document: Document::default() };
+        Walker { feed: Feed::new(reader, meter), wanted, sink, document: Document::default() };
     let mut has_collection = false;
     walk.object("an object with a collection", |walk, key| match key {
         Key::Collection => {
@@ -79,23 +80,9 @@ pub(super) fn walk<R: Read>(
 
 struct Walker<'w, R> {
     feed: Feed<'w, R>,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     sink: Sink<'w>,
     document: Document,
-}
-
-/// The keys that lead to a value.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Key {
-    Collection,
-    Items,
-    Error,
-    Data,
-    Name,
-    Value,
-    #[serde(other)]
-    Other,
 }
 
 /// The error object, which is empty if there is no error.
@@ -116,7 +103,7 @@ impl<R: Read> Walker<'_, R> {
             return Ok(());
         }
         loop {
-            let key = self.feed.value(|key| Key::deserialize(key))?;
+            let key = self.feed.value(cursor::owned::<Key>)?;
             self.feed.expect(b':', "`:`")?;
             member(self, key)?;
             if !self.feed.takes(b',')? {
@@ -133,7 +120,7 @@ impl<R: Read> Walker<'_, R> {
                 Ok(())
             }
             Key::Error => {
-                let error = walk.feed.value(|error| ErrorObject::deserialize(error))?;
+                let error = walk.feed.value(cursor::owned::<ErrorObject>)?;
                 walk.document.message = error.message.filter(|text| !text.is_empty());
                 Ok(())
             }
@@ -146,13 +133,13 @@ impl<R: Read> Walker<'_, R> {
         if self.feed.takes(b']')? {
             return Ok(());
         }
-        let Walker { feed, wants, sink, document } = self;
+        let Walker { feed, wanted, sink, document } = self;
         loop {
             // An item is an object, whose end is certain, so its values reach the sink only once.
-            let mut pass = |item: &mut Parser<'_>| Ok(pass_on(&values_of(item, *wants)?, *sink));
+            let mut pass = |item: &mut Cursor<'_>| Ok(pass_on(wanted.of_item(item)?, *sink));
             document.values += match feed.value_within_limit(&mut pass)? {
                 Some(passed) => passed?,
-                None if feed.replaces_large() => replace(feed, *wants, *sink)?,
+                None if feed.replaces_large() => replace(feed, *wanted, *sink)?,
                 None => feed.value(&mut pass)??,
             };
             if !feed.takes(b',')? {
@@ -162,125 +149,35 @@ impl<R: Read> Walker<'_, R> {
     }
 
     fn skip(&mut self) -> Result<(), WireError> {
-        self.feed.value(|value| IgnoredAny::deserialize(value))?;
-        Ok(())
+        self.feed.value(cursor::owned::<IgnoredAny>).map(drop)
     }
-}
-
-/// Returns the values of an item for whose names `wants` returns true.
-fn values_of<'b>(
-    item: &mut Parser<'b>,
-    wants: fn(&str) -> bool,
-) -> serde_json::Result<Vec<&'b RawValue>> {
-    let mut values = Vec::new();
-    ItemVisitor { wants, values: &mut values, level: Level::Item }.deserialize(item)?;
-    Ok(values)
 }
 
 /// Skips an item beyond its limit, and passes a placeholder for its command to `sink`. Returns the
 /// number of commands that were skipped.
 fn replace<R: Read>(
     feed: &mut Feed<'_, R>,
-    wants: fn(&str) -> bool,
+    wanted: Wanted,
     sink: Sink<'_>,
 ) -> Result<u64, WireError> {
-    let Beginning { is_unwanted, command } = Beginning::of(feed.beginning(), wants);
+    let Beginning { is_unwanted, command } = Beginning::of(feed.beginning(), wanted);
     let (bytes, skipped) = feed.skip_object();
     // Even after an error, the command is certainly too large: a time limit or the limit of the
     // whole response would end the next attempt in the same way.
     if !is_unwanted && let Some(placeholder) = command.placeholder(bytes, feed.item_bytes_max()) {
-        sink(&placeholder)?;
+        sink(Value { text: placeholder.get(), command: None })?;
     }
     skipped.map(|()| u64::from(!is_unwanted))
 }
 
 /// Passes each value to `sink`; returns their number.
-fn pass_on(values: &[&RawValue], sink: Sink<'_>) -> Result<u64, WireError> {
+fn pass_on(values: Vec<Value<'_>>, sink: Sink<'_>) -> Result<u64, WireError> {
     let mut count = 0;
     for value in values {
         sink(value)?;
         count += 1;
     }
     Ok(count)
-}
-
-/// The level within an item.
-#[derive(Debug, Clone, Copy)]
-enum Level {
-    Item,
-    Data,
-    Entry,
-}
-
-struct ItemVisitor<'p, 'de> {
-    wants: fn(&str) -> bool,
-    values: &'p mut Vec<&'de RawValue>,
-    level: Level,
-}
-
-impl<'de> ItemVisitor<'_, 'de> {
-    fn at(&mut self, level: Level) -> ItemVisitor<'_, 'de> {
-        ItemVisitor { wants: self.wants, values: self.values, level }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for ItemVisitor<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.level {
-            Level::Data => deserializer.deserialize_seq(self),
-            Level::Item | Level::Entry => deserializer.deserialize_map(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for ItemVisitor<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.level {
-            Level::Item => "an item",
-            Level::Data => "a list of data",
-            Level::Entry => "a name and a value",
-        })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(self.at(Level::Entry))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        if matches!(self.level, Level::Entry) {
-            return self.entry(map);
-        }
-        while let Some(key) = map.next_key::<Key>()? {
-            match key {
-                Key::Data => map.next_value_seed(self.at(Level::Data))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'de> ItemVisitor<'_, 'de> {
-    /// Parses an entry; name and value may be in either order.
-    fn entry<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (mut wanted, mut value) = (None, None);
-        while let Some(key) = map.next_key::<Key>()? {
-            match key {
-                Key::Name => wanted = Some((self.wants)(&map.next_value::<String>()?)),
-                Key::Value if wanted != Some(false) => value = Some(map.next_value::<&RawValue>()?),
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        if wanted == Some(true) {
-            self.values.extend(value);
-        }
-        Ok(())
-    }
 }
 
 impl From<SinkError> for WireError {
@@ -299,17 +196,17 @@ mod tests {
 
     const LIMITS: Limits =
         Limits { answer_bytes_max: 1 << 30, item_bytes_max: 1 << 20, replaces_large: false };
+    const X: Wanted = Wanted::Named(|name| name == "x");
 
     /// Walks `text` followed by `times` repetitions of `more`.
     fn read(text: &str, more: &str, times: usize) -> (Result<Document, WireError>, Meter, usize) {
         let meter = Meter::new(LIMITS);
         let repeated = Repeated { unit: more.as_bytes(), at: 0, left: times };
         let mut longest = 0;
-        let document =
-            walk(text.as_bytes().chain(repeated), &meter, |name| name == "x", &mut |value| {
-                longest = longest.max(value.get().len());
-                Ok(())
-            });
+        let document = walk(text.as_bytes().chain(repeated), &meter, X, &mut |value| {
+            longest = longest.max(value.text.len());
+            Ok(())
+        });
         (document, meter, longest)
     }
 
@@ -340,8 +237,8 @@ mod tests {
             {"data":[{"name":"x"},{"value":4},{"name":"z","value":5,"name":"x"}]}, {"href":"h"}]}}"#;
         let mut values = Vec::new();
         let meter = Meter::new(LIMITS);
-        let document = walk(text.as_bytes(), &meter, |name| name == "x", &mut |value| {
-            values.push(value.get().to_owned());
+        let document = walk(text.as_bytes(), &meter, X, &mut |value| {
+            values.push(value.text.to_owned());
             Ok(())
         });
         assert_eq!(values, ["1", r#"{"a":3}"#]);
@@ -356,7 +253,7 @@ mod tests {
         for at in 0..text.len() {
             let (first, second) = text.as_bytes().split_at(at);
             let meter = Meter::new(LIMITS);
-            let document = walk(first.chain(second), &meter, |name| name == "x", &mut |_| Ok(()));
+            let document = walk(first.chain(second), &meter, X, &mut |_| Ok(()));
             assert_eq!(document.unwrap().values, 1, "split at byte {at}");
         }
     }

@@ -1,5 +1,7 @@
 //! The start and the end that all programs share.
 
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,15 +26,22 @@ pub(super) fn run(program: Program, command: impl FnOnce() -> ExitCode) -> ExitC
     // Every file that is created, logs and documents included, is private to its owner.
     trust::set_private_umask();
     pgp::set_gnupg_environment(env::gnupg_environment());
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == pgp::WORKER_ARGUMENT) {
-        let failed = |source| SystemError { doing: "serve as a worker", source };
-        return end(pgp::serve_as_worker()
-            .map(|()| Exit::Done)
-            .map_err(|error| failed(error).into()));
+    let first = std::env::args_os().nth(1);
+    if let Some(served) = first.and_then(|first| serve_parent(&first)) {
+        let failed = |source| SystemError { doing: "serve as a worker", source }.into();
+        return end(served.map(|()| Exit::Done).map_err(failed));
     }
     begin(program);
     command()
+}
+
+/// Serves the parent if it has started this process for GnuPG. `first` is the first argument.
+fn serve_parent(first: &OsStr) -> Option<io::Result<()>> {
+    match first {
+        first if first == pgp::WORKER_ARGUMENT => Some(pgp::serve_as_worker()),
+        first if first == pgp::SIGNER_ARGUMENT => Some(pgp::serve_as_signer()),
+        _ => None,
+    }
 }
 
 /// Records how this process was started, for the commands that messages suggest.
@@ -54,9 +63,10 @@ pub(super) fn set_config(programs: &[Program], config: &Path, default: &str) {
     }
 }
 
-/// Prints what failed, and returns the exit status. No `gpg` that this program has started
-/// continues to run.
+/// Prints what failed, and returns the exit status. No `gpg` and no signer that this program has
+/// started continues to run.
 pub(super) fn end(done: Result<Exit, Failure>) -> ExitCode {
+    pgp::end_signers();
     pgp::end_workers();
     let exit = done.unwrap_or_else(|failure| {
         for line in failure.lines() {

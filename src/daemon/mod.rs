@@ -31,10 +31,12 @@ mod move_log;
 mod move_queue;
 mod notifier;
 mod pending_outcomes;
+mod pools;
 #[cfg(test)]
 mod proof;
 mod pruner;
 mod queues;
+mod request_slots;
 mod retry_report;
 mod settings;
 mod signals;
@@ -66,10 +68,11 @@ use finished_counts::FinishedCounts;
 pub(crate) use job_calendar::JobCalendar;
 use locks::{LockState, Locks};
 use notifier::ServiceNotifier;
+use pools::Workers;
 use pruner::RemovalPlan;
 pub(crate) use settings::{Parts, Reopen, Settings};
 pub(crate) use standby::{Awaited, Standby};
-use workers::{FinishedTask, WorkerContext, Workers};
+use workers::{FinishedTask, WorkerContext};
 
 use crate::clock::{Clock, after, elapsed};
 use crate::disk::FolderLock;

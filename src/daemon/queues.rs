@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::index::Key;
-use super::workers::Pool;
+use super::pools::Pool;
 use crate::names::JobName;
 
 /// Whose turn a run uses: its job's, or that of all actions without a job together.

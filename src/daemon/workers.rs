@@ -5,15 +5,12 @@
 //! outcome to the engine as an event.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Event;
 use super::index::Key;
 use crate::action::{Signature, Signer};
 use crate::api::{ActionState, Api, ApiError, Found, Posted, Scope, Search};
@@ -168,7 +165,12 @@ pub(super) fn kind_name(kind: &TaskKind) -> &'static str {
 }
 
 impl WorkerContext {
-    fn perform(&self, task: &Task) -> TaskOutcome {
+    /// Performs a task; the outcome says if a stop interrupted it.
+    pub(super) fn perform(&self, task: &Task) -> TaskOutcome {
+        self.perform_all(task).or_stopped()
+    }
+
+    fn perform_all(&self, task: &Task) -> TaskOutcome {
         if self.stop.is_requested() {
             return TaskOutcome::Stopped;
         }
@@ -269,126 +271,6 @@ impl WorkerContext {
 fn signatures(record: &Record) -> Vec<Signature> {
     // The platform cannot have accepted an invalid signature.
     record.request.signatures.iter().filter_map(|s| s.clone().try_into().ok()).collect()
-}
-
-/// Groups of tasks that do not delay each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pool {
-    /// Short requests to the API, and signatures.
-    Submit,
-    /// Fetches of results, which take long.
-    Fetch,
-    /// Plugins.
-    Deliver,
-}
-
-impl Pool {
-    /// Returns the pool that a kind of task belongs to.
-    pub(crate) const fn of(kind: &TaskKind) -> Pool {
-        match kind {
-            TaskKind::Sign { .. } | TaskKind::Post | TaskKind::Search | TaskKind::QueryStatus => {
-                Pool::Submit
-            }
-            TaskKind::Fetch => Pool::Fetch,
-            TaskKind::Deliver(_) => Pool::Deliver,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Pool::Submit => "submit",
-            Pool::Fetch => "fetch",
-            Pool::Deliver => "deliver",
-        }
-    }
-}
-
-/// The workers of each pool: the maximum number of threads, and the number that are running.
-#[derive(Debug)]
-pub(crate) struct Workers {
-    context: Arc<WorkerContext>,
-    events: Sender<Event>,
-    limits: [usize; 3],
-    busy: [usize; 3],
-}
-
-impl Workers {
-    /// Returns idle workers: at most `parallel` for each of the pools that use the API, and at most
-    /// `plugins` that run a plugin.
-    pub(crate) fn new(
-        context: Arc<WorkerContext>,
-        events: Sender<Event>,
-        parallel: usize,
-        plugins: usize,
-    ) -> Workers {
-        Workers { context, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
-    }
-
-    /// Returns the number of free workers of a pool.
-    pub(crate) fn free(&self, pool: Pool) -> usize {
-        let [submit, fetch, deliver] = self.limits;
-        let [submits, fetches, deliveries] = self.busy;
-        match pool {
-            Pool::Submit => submit.saturating_sub(submits),
-            Pool::Fetch => fetch.saturating_sub(fetches),
-            Pool::Deliver => deliver.saturating_sub(deliveries),
-        }
-    }
-
-    /// Returns whether a stop was requested; no work begins after that.
-    pub(crate) fn are_stopping(&self) -> bool {
-        self.context.stop.is_requested()
-    }
-
-    /// Returns whether all workers are idle.
-    pub(crate) fn are_idle(&self) -> bool {
-        self.busy == [0; 3]
-    }
-
-    /// Returns the number of tasks that run.
-    #[cfg(test)]
-    pub(crate) fn running(&self) -> usize {
-        self.busy.iter().sum()
-    }
-
-    /// Starts a worker.
-    ///
-    /// # Errors
-    /// The system cannot start a thread; no work was done.
-    pub(crate) fn begin(&mut self, task: Task) -> io::Result<()> {
-        let pool = Pool::of(&task.kind);
-        let (context, events) = (Arc::clone(&self.context), self.events.clone());
-        let name = format!("{} {}", pool.name(), task.record.name);
-        std::thread::Builder::new().name(name).spawn(move || {
-            let began = std::time::Instant::now();
-            let outcome = context.perform(&task).or_stopped();
-            let finished = FinishedTask { task, outcome, took: began.elapsed() };
-            // The receiver is dropped only when the process is about to end.
-            events.send(Event::TaskFinished(Box::new(finished))).ok();
-        })?;
-        *self.count(pool) += 1;
-        Ok(())
-    }
-
-    /// Ends the processes that plugins have left behind, because the runner is stopping.
-    pub(crate) fn end_leftovers(&self) {
-        self.context.plugins.end_leftovers();
-    }
-
-    /// Records that a worker has finished a task.
-    pub(crate) fn ended(&mut self, kind: &TaskKind) {
-        let count = self.count(Pool::of(kind));
-        *count = count.saturating_sub(1);
-    }
-
-    fn count(&mut self, pool: Pool) -> &mut usize {
-        let [submit, fetch, deliver] = &mut self.busy;
-        match pool {
-            Pool::Submit => submit,
-            Pool::Fetch => fetch,
-            Pool::Deliver => deliver,
-        }
-    }
 }
 
 impl std::fmt::Debug for WorkerContext {

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::{Entry, FolderStamp, FreeSpace, Fs, FsFile, Lock, Meta, RealFs};
 
@@ -14,9 +14,45 @@ pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
-    folder_syncs: Mutex<Vec<PathBuf>>,
+    syncs: Arc<Syncs>,
     space: Mutex<Option<FreeSpace>>,
     on_make_folder: OnMakeFolder,
+}
+
+/// The fsyncs of files and folders.
+#[derive(Debug, Default)]
+struct Syncs {
+    /// Number of fsyncs of files.
+    files: AtomicUsize,
+    /// Whether they fail.
+    fail: AtomicBool,
+    /// The folder of each fsync of a folder.
+    folders: Mutex<Vec<PathBuf>>,
+}
+
+/// A file whose fsyncs are counted.
+#[derive(Debug)]
+struct CountedFile {
+    file: Box<dyn FsFile>,
+    syncs: Arc<Syncs>,
+}
+
+impl FsFile for CountedFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs.files.fetch_add(1, Ordering::Relaxed);
+        if self.syncs.fail.load(Ordering::Relaxed) {
+            return Err(io::Error::other("a failing disk"));
+        }
+        self.file.sync()
+    }
+
+    fn cut(&mut self, size: u64) -> io::Result<()> {
+        self.file.cut(size)
+    }
 }
 
 /// An action to run when the next folder is created.
@@ -47,7 +83,21 @@ impl CountingFs {
 
     /// Returns how often a folder was synced.
     pub(crate) fn folder_syncs(&self, path: &Path) -> usize {
-        self.folder_syncs.lock().unwrap().iter().filter(|synced| *synced == path).count()
+        self.syncs.folders.lock().unwrap().iter().filter(|synced| *synced == path).count()
+    }
+
+    /// Returns the number of fsyncs of files and folders.
+    pub(crate) fn syncs(&self) -> usize {
+        self.syncs.files.load(Ordering::Relaxed) + self.syncs.folders.lock().unwrap().len()
+    }
+
+    /// Makes the fsyncs of files fail from now on.
+    pub(crate) fn fail_file_syncs(&self) {
+        self.syncs.fail.store(true, Ordering::Relaxed);
+    }
+
+    fn counted(&self, file: Box<dyn FsFile>) -> Box<dyn FsFile> {
+        Box::new(CountedFile { file, syncs: Arc::clone(&self.syncs) })
     }
 
     /// Reports this free space from now on.
@@ -65,7 +115,8 @@ impl CountingFs {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
         self.names.store(0, Ordering::Relaxed);
-        self.folder_syncs.lock().unwrap().clear();
+        self.syncs.files.store(0, Ordering::Relaxed);
+        self.syncs.folders.lock().unwrap().clear();
     }
 }
 
@@ -103,11 +154,11 @@ impl Fs for CountingFs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        RealFs.create(path)
+        Ok(self.counted(RealFs.create(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        RealFs.open(path)
+        Ok(self.counted(RealFs.open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -138,7 +189,7 @@ impl Fs for CountingFs {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.folder_syncs.lock().unwrap().push(path.to_owned());
+        self.syncs.folders.lock().unwrap().push(path.to_owned());
         RealFs.sync_folder(path)
     }
 

@@ -3,14 +3,17 @@
 //! A folder whose last fsync failed is remembered as unsynced: the names that it shows may never
 //! become durable. The fsync is retried after a new name has been created in the folder, because
 //! without a new change, a success proves nothing.
+//!
+//! A folder that exists may have been created by a process that died before it synced the folder's
+//! name. Its name is synced once by each process, not for every file that is created in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Context, Disk, DiskError, Entry, parent};
+use super::{Context, Disk, DiskError, Entry, Meta, parent};
 
 /// A name that is created in an unsynced folder before its fsync is retried.
 const SYNC_PROBE: &str = ".sync";
@@ -42,6 +45,38 @@ impl UnsyncedFolders {
     }
 }
 
+/// Maximum number of folders that are remembered as having durable names: more than are in use at
+/// once.
+const NAMED_FOLDERS_MAX: usize = 4096;
+
+/// The folders whose names are durable, each with its device and inode; shared by all clones of a
+/// disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NamedFolders(Arc<Mutex<BTreeMap<PathBuf, (u64, u64)>>>);
+
+impl NamedFolders {
+    fn contains(&self, folder: &Path, meta: &Meta) -> bool {
+        self.lock().get(folder) == Some(&(meta.device, meta.stamp.inode))
+    }
+
+    fn insert(&self, folder: &Path, meta: &Meta) {
+        let mut named = self.lock();
+        if named.len() >= NAMED_FOLDERS_MAX {
+            // The names of those in use are only synced once more.
+            named.clear();
+        }
+        named.insert(folder.to_owned(), (meta.device, meta.stamp.inode));
+    }
+
+    fn remove(&self, folder: &Path) {
+        self.lock().remove(folder);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, (u64, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Disk {
     /// Creates a folder, private to its owner, durably. An existing folder is not an error.
     pub(crate) fn make_folder(&self, path: &Path) -> Result<(), DiskError> {
@@ -54,12 +89,8 @@ impl Disk {
 
     /// Creates a folder and all missing folders above it, durably.
     pub(crate) fn make_folders(&self, path: &Path) -> Result<(), DiskError> {
-        if self.find(path)?.is_some() {
-            // A process that died may have created it without syncing it.
-            return match self.sync_parent(path) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-                synced => synced,
-            };
+        if let Some(meta) = self.find(path)? {
+            return self.sync_name(path, &meta);
         }
         if let Some(parent) = parent(path) {
             self.make_folders(parent)?;
@@ -67,8 +98,28 @@ impl Disk {
         self.make_folder(path)
     }
 
+    /// Makes the name of an existing folder durable, unless this process has done so. A process that
+    /// died may have created the folder without syncing its name.
+    fn sync_name(&self, path: &Path, meta: &Meta) -> Result<(), DiskError> {
+        if self.named.contains(path, meta) {
+            return Ok(());
+        }
+        let is_proof = parent(path).is_none_or(|parent| !self.unsynced.contains(parent));
+        match self.sync_parent(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                if is_proof {
+                    self.named.insert(path, meta);
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Removes a folder if it is empty; returns whether it was.
     pub(crate) fn remove_folder(&self, path: &Path) -> Result<bool, DiskError> {
+        self.named.remove(path);
         match self.fs.remove_folder(path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),

@@ -60,7 +60,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use commit::{Committed, FileChange};
 pub(crate) use folder_lock::FolderLock;
-use folders::UnsyncedFolders;
+use folders::{NamedFolders, UnsyncedFolders};
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, FileKind, FreeSpace, Fs, FsFile, Lock, Meta, Stamp};
@@ -128,6 +128,7 @@ pub(crate) struct Disk {
     /// The number of the next temporary file.
     next: Arc<AtomicU64>,
     unsynced: UnsyncedFolders,
+    named: NamedFolders,
     /// Temporary files that could not be removed.
     unremoved: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -137,8 +138,8 @@ impl Disk {
     /// The folder must be on the same device as all files to be written.
     pub(crate) fn new(fs: Arc<dyn Fs>, scratch: PathBuf, prefix: &'static str) -> Disk {
         let next = Arc::new(AtomicU64::new(0));
-        let (unsynced, unremoved) = (UnsyncedFolders::default(), Arc::default());
-        Disk { fs, scratch, prefix, next, unsynced, unremoved }
+        let (unsynced, named) = (UnsyncedFolders::default(), NamedFolders::default());
+        Disk { fs, scratch, prefix, next, unsynced, named, unremoved: Arc::default() }
     }
 
     /// Creates a file with `bytes` as its content; `AlreadyExists` if the name is taken.

@@ -72,6 +72,27 @@ fn files_and_folders_are_private() {
 }
 
 #[test]
+fn name_of_an_existing_folder_is_synced_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, fs) = (folder.path().join("x"), Arc::new(counting::CountingFs::default()));
+    let disk = Disk::new(fs.clone(), folder.path().join("unused"), COMMAND_PREFIX);
+    std::fs::create_dir(&path).unwrap();
+    for disk in [&disk, &disk, &disk.clone()] {
+        disk.make_folders(&path).unwrap();
+        assert_eq!(fs.syncs(), 1);
+    }
+    disk.remove_folder(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    disk.make_folders(&path).unwrap();
+    assert_eq!(fs.syncs(), 2);
+    // Another folder has taken the name.
+    std::fs::rename(&path, folder.path().join("y")).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    disk.make_folders(&path).unwrap();
+    assert_eq!(fs.syncs(), 3);
+}
+
+#[test]
 fn links_and_plain_renames_replace_unsupported_renames() {
     let fs = model::ModelFs::new(Arc::default(), Arc::new(|| jiff::Timestamp::UNIX_EPOCH));
     for folder in ["/tmp", "/a"] {

@@ -5,18 +5,22 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use slog::Logger;
 use zeroize::Zeroizing;
 
 use super::signer::GpgSigner;
 use crate::action::{SignError, SignVerdict, Signature, Signer, UnknownKey};
+use crate::clock::Clock;
 
 /// A key in a GnuPG home that may not have been found yet.
 pub(crate) struct DeferredSigner {
     home: PathBuf,
     id: String,
     passphrase: Option<Zeroizing<Vec<u8>>>,
+    clock: Arc<dyn Clock>,
+    log: Logger,
     signer: OnceLock<GpgSigner>,
 }
 
@@ -28,13 +32,16 @@ impl fmt::Debug for DeferredSigner {
 
 impl DeferredSigner {
     /// Returns a signer for the key `id` in the GnuPG home `home`, without accessing the home.
+    /// The signer holds the key ([`GpgSigner::held`]).
     pub(crate) fn new(
         home: &Path,
         id: &str,
         passphrase: Option<Zeroizing<Vec<u8>>>,
+        clock: Arc<dyn Clock>,
+        log: Logger,
     ) -> DeferredSigner {
         let (home, id) = (home.to_owned(), id.to_owned());
-        DeferredSigner { home, id, passphrase, signer: OnceLock::new() }
+        DeferredSigner { home, id, passphrase, clock, log, signer: OnceLock::new() }
     }
 
     fn signer(&self) -> Result<&GpgSigner, SignError> {
@@ -46,8 +53,9 @@ impl DeferredSigner {
                 let key = format!("{} in the GnuPG home {}", self.id, self.home.display());
                 SignError::new(key, SignVerdict::RetryLater, error)
             })?;
-        // If two threads get here at the same time, both have opened the same key.
-        Ok(self.signer.get_or_init(|| opened))
+        let held = opened.held(Arc::clone(&self.clock), self.log.clone());
+        // If two threads get here at the same time, both have found the same key.
+        Ok(self.signer.get_or_init(|| held))
     }
 }
 

@@ -33,9 +33,20 @@ impl Fingerprint {
     }
 
     /// Returns the fingerprint of a key of version 4 with this digest.
-    #[cfg(any(test, feature = "data"))]
     pub(super) fn of(digest: &[u8; 20]) -> Fingerprint {
         Fingerprint(digest.iter().map(|byte| format!("{byte:02X}")).collect())
+    }
+
+    /// Returns the digest of a key of version 4, of which this is the fingerprint.
+    pub(super) fn digest(&self) -> Option<[u8; 20]> {
+        let mut digest = [0; 20];
+        if self.0.len() != 2 * digest.len() {
+            return None;
+        }
+        for (at, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(self.0.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(digest)
     }
 
     /// Returns the id of a key of version 4: the last eight bytes.
@@ -60,6 +71,13 @@ mod tests {
         let typed = "0xe608 92bb 9bd8 9a69 f759  a1a0 a3d6 5217 3b76 3e8f";
         let fingerprint = Fingerprint::parse(typed).unwrap();
         assert_eq!(fingerprint.as_str(), "E60892BB9BD89A69F759A1A0A3D652173B763E8F");
+        let digest = fingerprint.digest().unwrap();
+        assert_eq!((digest[0], digest[19]), (0xe6, 0x8f));
+        assert_eq!(Fingerprint::of(&digest), fingerprint);
+        assert_eq!(
+            (Fingerprint::new("E6").digest(), Fingerprint::new(&"X".repeat(40)).digest()),
+            (None, None)
+        );
         for wrong in ["", "E608", "G60892BB9BD89A69F759A1A0A3D652173B763E8F"] {
             assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
         }

@@ -43,15 +43,18 @@ pub(super) fn are_of_signature(algorithm: u8, bytes: &[u8]) -> bool {
     match_fields(fields, bytes)
 }
 
+/// Splits `bytes` into the first number, without the length field before it, and the rest.
+pub(super) fn number(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (bits, rest) = bytes.split_first_chunk()?;
+    // No number of a key or signature is zero. GnuPG 2.4 reports nothing about such a signature, as
+    // if it could not be checked now.
+    let bits = Some(u16::from_be_bytes(*bits)).filter(|bits| *bits > 0)?;
+    rest.split_at_checked(usize::from(bits).div_ceil(8))
+}
+
 fn match_fields(fields: &[Field], bytes: &[u8]) -> bool {
     let rest = fields.iter().try_fold(bytes, |bytes, field| match field {
-        Field::Number => {
-            let (bits, rest) = bytes.split_first_chunk()?;
-            // No number of a key or signature is zero. GnuPG 2.4 reports nothing about such a
-            // signature, as if it could not be checked now.
-            let bits = Some(u16::from_be_bytes(*bits)).filter(|bits| *bits > 0)?;
-            rest.get(usize::from(bits).div_ceil(8)..)
-        }
+        Field::Number => number(bytes).map(|(_, rest)| rest),
         #[cfg(any(test, feature = "data"))]
         Field::Bytes => {
             let (length, rest) = bytes.split_first()?;

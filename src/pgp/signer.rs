@@ -1,18 +1,27 @@
-//! Signing with a time limit, by a worker.
+//! Signing with a time limit: by a signer that holds the unlocked key, or by GnuPG in a worker.
+//!
+//! To unlock the key takes as long as several signatures by GnuPG. So a program that signs once or
+//! twice lets GnuPG do so, and a daemon holds the key ([`GpgSigner::held`]).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use slog::Logger;
 use zeroize::Zeroizing;
 
 use super::calls::{FindKey, Passphrase, Sign};
 use super::foreign;
+use super::held_key::HeldKey;
 use super::key::{KeyError, SecretKey};
 use super::signing_error::SigningError;
 use super::worker;
 use super::worker_error::WorkerError;
 use crate::action::{SignError, Signature, Signer, UnknownKey};
+use crate::clock::Clock;
+use crate::spawn::deadline::Deadline;
 
 /// Time limit for a signature, sufficient for smartcards and slow machines.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,6 +32,7 @@ pub(crate) struct GpgSigner {
     home: PathBuf,
     passphrase: Option<Passphrase>,
     timeout: Duration,
+    held: Option<HeldKey>,
 }
 
 impl fmt::Debug for GpgSigner {
@@ -57,7 +67,25 @@ impl GpgSigner {
             home: home.to_owned(),
             passphrase: passphrase.map(Passphrase),
             timeout: TIMEOUT,
+            held: None,
         })
+    }
+
+    /// Returns the signer for a program that signs often: it unlocks the key for its first signature,
+    /// and holds it. `log` tells how the key is used.
+    pub(crate) fn held(self, clock: Arc<dyn Clock>, log: Logger) -> GpgSigner {
+        let passphrase = self.passphrase.clone();
+        let held = HeldKey::new(&self.home, &self.key.fingerprint, passphrase, clock, log);
+        GpgSigner { held: Some(held), ..self }
+    }
+
+    /// Starts to unlock a key that is held, without waiting for it: with a passphrase this takes a
+    /// second, and the first signatures may be due soon.
+    pub(crate) fn unlock_in_background(self: &Arc<Self>) {
+        let signer = Arc::clone(self);
+        let unlock = move || signer.held.iter().for_each(|held| held.unlock(signer.timeout));
+        // Without a thread, the first signature unlocks the key.
+        thread::Builder::new().name("unlock".to_owned()).spawn(unlock).ok();
     }
 
     /// Returns the signer with another time limit for a signature.
@@ -66,19 +94,31 @@ impl GpgSigner {
         GpgSigner { timeout, ..self }
     }
 
+    /// Returns the process group of the signer that has unlocked the key.
+    #[cfg(test)]
+    pub(super) fn group(&self) -> Option<rustix::process::Pid> {
+        self.held.as_ref()?.group()
+    }
+
     #[cfg(test)]
     pub(crate) fn key(&self) -> &SecretKey {
         &self.key
     }
 
     fn sign_in_time(&self, bytes: &[u8]) -> Result<Signature, SigningError> {
+        let deadline = Deadline::after(self.timeout);
+        if let Some(held) = &self.held
+            && let Some(signature) = held.sign(bytes, deadline, self.timeout)?
+        {
+            return Ok(signature);
+        }
         let call = Sign {
             home: self.home.clone(),
             key: self.key.fingerprint.clone(),
             passphrase: self.passphrase.clone(),
             bytes: bytes.to_vec(),
         };
-        worker::call(call, self.timeout)?
+        worker::call(call, deadline.left().unwrap_or(self.timeout))?
     }
 
     /// Adds the key to an error.

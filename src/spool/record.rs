@@ -53,6 +53,9 @@ pub(crate) struct Record {
     pub(crate) collected: Option<Timestamp>,
     /// The last status of the action on the platform: `completed`, `invalid`, …
     pub(crate) status: Option<String>,
+    /// The number of the action's commands, as the platform reported it with that status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<u64>,
     /// The path of the results document, relative to the runner's directory.
     pub(crate) document: Option<String>,
     /// When the document became complete.
@@ -231,6 +234,7 @@ impl Record {
             action_id: None,
             collected: None,
             status: None,
+            sent: None,
             document: None,
             fetched: None,
             plugins: launch.plugins.into_iter().map(delivery).collect(),

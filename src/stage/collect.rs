@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fetch::outcome::{INVALID, NO_AGENT};
+use super::fetch::outcome::{INVALID, NO_AGENT, has_ended};
 use super::{Move, Pause, Step, TaskKind, Verdict, grace};
 use crate::api::{ActionState, ApiError};
 use crate::clock::{after, elapsed};
@@ -76,15 +76,13 @@ pub(crate) fn status_queried(
     now: Timestamp,
 ) -> Verdict {
     match seen {
-        Ok(Some(seen)) if seen.is_completed() || seen.status == INVALID => {
-            Verdict::moved(ended(Some(seen.status), now))
-        }
+        Ok(Some(seen)) if has_ended(&seen) => Verdict::moved(ended(Some(seen), now)),
         Ok(seen) => {
             let (end, next) =
                 (grace::end(record, since.unwrap_or(now)), interval(record, polls, now));
             match record.settings.delay_results {
                 Some(_) => Verdict::paused(Pause::For(next)),
-                None if now >= end => Verdict::moved(ended(seen.map(|seen| seen.status), now)),
+                None if now >= end => Verdict::moved(ended(seen, now)),
                 // The last query comes at the end of the grace period, not after it.
                 None => Verdict::paused(Pause::For(next.min(elapsed(now, end)))),
             }
@@ -117,13 +115,15 @@ fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
     grown.min(longest).min(until_expiry.max(grace::POLL))
 }
 
-fn ended(status: Option<String>, now: Timestamp) -> Move {
+fn ended(seen: Option<ActionState>, now: Timestamp) -> Move {
     Move::changing(Transition::Collected, move |record| {
         record.collected = Some(now);
+        let status = seen.as_ref().map(|seen| seen.status.clone());
         if status.as_deref() == Some(INVALID) {
             record.error = Some(NO_AGENT.to_owned());
         }
-        record.status.clone_from(&status);
+        record.status = status;
+        record.sent = seen.as_ref().map(|seen| seen.sent);
     })
 }
 

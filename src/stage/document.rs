@@ -9,19 +9,15 @@
 //! facts of the pages that wait for their turn are limited by the size of a page.
 
 mod command_file;
+mod complete_lines;
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::action::{Command, CommandError, LargeAnswer, Summary};
-use crate::api::LargePermit;
-use crate::disk::{Context, Disk, DiskError};
+use crate::action::{Command, CommandError, CommandText, LargeAnswer, Summary};
+use crate::disk::{Disk, DiskError};
 pub(super) use command_file::CommandFile;
-
-/// Size limit of a line, in bytes: the largest command accepted from the API, a comma and a
-/// newline.
-const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
+use complete_lines::CompleteLines;
 
 /// Limits of a results document: what it can use up of the disk, and its ids of the memory.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +52,8 @@ pub(crate) struct PartialDocument {
     large: Vec<LargeAnswer>,
     bytes: u64,
     limits: DocumentLimits,
+    /// Whether commands were added since the last fsync.
+    is_unsynced: bool,
 }
 
 /// The id of a command, and its contribution to the summary.
@@ -95,9 +93,12 @@ pub(crate) fn part_path(document: &Path) -> PathBuf {
 impl CommandFacts {
     /// Reads the facts of a command; fails if it is not a command of the action named
     /// `action_name`.
-    pub(crate) fn of(command: &str, action_name: &str) -> Result<CommandFacts, DocumentError> {
-        let command = Command::parse_for_summary(command)
-            .map_err(|source| DocumentError::NotACommand { source })?;
+    pub(crate) fn of(
+        command: CommandText<'_>,
+        action_name: &str,
+    ) -> Result<CommandFacts, DocumentError> {
+        let command =
+            command.into_command().map_err(|source| DocumentError::NotACommand { source })?;
         if command.action_name != action_name {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::OtherAction { found, wanted });
@@ -128,16 +129,17 @@ impl PartialDocument {
             Some(_) => CompleteLines::read(disk, path, head)?,
             None => None,
         };
-        let limits = DocumentLimits::STANDARD;
-        let Some(CompleteLines { bytes, ids, summary, sent, large }) = kept else {
-            let mut lines = CommandFile::begin(disk, path)?;
-            lines.buffer(head);
-            let (ids, summary, large) = (HashSet::new(), Summary::default(), Vec::new());
-            let bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
-            return Ok(PartialDocument { lines, ids, summary, sent: 0, large, bytes, limits });
+        let (lines, kept) = match kept {
+            Some(kept) => (CommandFile::resume(disk, path, kept.bytes)?, kept),
+            None => {
+                let mut lines = CommandFile::begin(disk, path)?;
+                lines.buffer(head);
+                (lines, CompleteLines::none(head))
+            }
         };
-        let lines = CommandFile::resume(disk, path, bytes)?;
-        Ok(PartialDocument { lines, ids, summary, sent, large, bytes, limits })
+        let (CompleteLines { bytes, ids, summary, sent, large }, is_unsynced) = (kept, false);
+        let limits = DocumentLimits::STANDARD;
+        Ok(PartialDocument { lines, ids, summary, sent, large, bytes, limits, is_unsynced })
     }
 
     /// Returns the summary of a complete document, and its answers that were too large.
@@ -202,12 +204,22 @@ impl PartialDocument {
         self.summary.merge(&facts.counts);
         self.sent = self.sent.max(facts.sent);
         note_large(&mut self.large, facts);
+        self.is_unsynced = true;
         Ok(self.lines.push(index, command)?)
+    }
+
+    /// Writes the commands added so far, without an fsync.
+    pub(crate) fn write(&mut self) -> Result<(), DiskError> {
+        self.lines.write()
     }
 
     /// Fsyncs the commands added so far.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.lines.sync()
+        if self.is_unsynced {
+            self.lines.sync()?;
+            self.is_unsynced = false;
+        }
+        Ok(())
     }
 
     /// Writes `tail`, fsyncs the document and gives it its final name.
@@ -235,62 +247,6 @@ fn closed(mut summary: Summary, sent: u64) -> Summary {
     summary
 }
 
-/// The complete lines of a partial document.
-struct CompleteLines {
-    bytes: u64,
-    ids: HashSet<u64>,
-    summary: Summary,
-    sent: u64,
-    large: Vec<LargeAnswer>,
-}
-
-impl CompleteLines {
-    /// Reads the complete lines of a file; `None` if not even the head is complete.
-    fn read(disk: &Disk, path: &Path, head: &str) -> Result<Option<CompleteLines>, DiskError> {
-        let bytes = disk.find(path)?.map_or(0, |meta| meta.stamp.size);
-        // Any of its lines may be large.
-        let _permit = LargePermit::wait_for(bytes);
-        CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)
-    }
-
-    /// Reads the complete lines; `None` if not even the head is complete.
-    fn of(mut reader: impl BufRead, head: &str) -> io::Result<Option<CompleteLines>> {
-        let mut line = Vec::new();
-        let head_bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
-        reader.by_ref().take(head_bytes).read_to_end(&mut line)?;
-        if line != head.as_bytes() {
-            return Ok(None);
-        }
-        let mut kept = CompleteLines {
-            bytes: head_bytes,
-            ids: HashSet::new(),
-            summary: Summary::default(),
-            sent: 0,
-            large: Vec::new(),
-        };
-        loop {
-            line.clear();
-            let size = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-            let Some(command) = whole_command(&line, kept.ids.is_empty()) else { break };
-            let facts = CommandFacts::from(command);
-            if !kept.ids.insert(facts.id) {
-                break;
-            }
-            kept.summary.merge(&facts.counts);
-            kept.sent = kept.sent.max(facts.sent);
-            note_large(&mut kept.large, &facts);
-            kept.bytes = kept.bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        }
-        Ok(Some(kept))
-    }
-}
-
-fn whole_command(line: &[u8], first: bool) -> Option<Command> {
-    let line = line.strip_suffix(b"\n")?;
-    let line = if first { line } else { line.strip_prefix(b",")? };
-    Command::parse_for_summary(std::str::from_utf8(line).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests leave what a crash leaves")]
@@ -298,6 +254,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::disk::counting::CountingFs;
     use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
@@ -308,9 +265,13 @@ mod tests {
         )
     }
 
+    fn unread(text: &str) -> CommandText<'_> {
+        CommandText::new(text, None)
+    }
+
     fn add(part: &mut PartialDocument, id: u64) {
         let command = command(id);
-        part.add(&CommandFacts::of(&command, "a").unwrap(), &command).unwrap();
+        part.add(&CommandFacts::of(unread(&command), "a").unwrap(), &command).unwrap();
     }
 
     fn rig() -> (tempfile::TempDir, Disk, PathBuf) {
@@ -349,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn document_without_commands_is_synced_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = Arc::new(CountingFs::default());
+        let disk = Disk::new(fs.clone(), folder.path().join("unused"), COMMAND_PREFIX);
+        let part = folder.path().join(".7.part");
+        let mut part = PartialDocument::open(&disk, &part, HEAD).unwrap();
+        part.sync().unwrap();
+        assert_eq!(fs.syncs(), 0);
+        part.finish(&disk, &folder.path().join("7.json"), "]}").unwrap();
+        // The file and its folder.
+        assert_eq!(fs.syncs(), 2);
+        let text = std::fs::read_to_string(folder.path().join("7.json")).unwrap();
+        assert_eq!(text, format!("{HEAD}]}}"));
+    }
+
+    #[test]
     fn truncated_part_resumes_after_its_last_complete_command() {
         let (_folder, disk, path, whole) = written(&[1, 2, 3]);
         for end in 0..=whole.len() {
@@ -379,8 +356,11 @@ mod tests {
 
     #[test]
     fn command_of_another_action_is_refused() {
-        let error = CommandFacts::of(&command(1), "b").unwrap_err();
+        let error = CommandFacts::of(unread(&command(1)), "b").unwrap_err();
         assert_eq!(error.to_string(), "the API sent a command of the action `a` instead of `b`");
-        assert!(matches!(CommandFacts::of("[]", "a"), Err(DocumentError::NotACommand { .. })));
+        assert!(matches!(
+            CommandFacts::of(unread("[]"), "a"),
+            Err(DocumentError::NotACommand { .. })
+        ));
     }
 }

@@ -22,7 +22,7 @@ use crate::disk::{Disk, FileKind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
-use outcome::DOCUMENTS_MAX;
+use outcome::{DOCUMENTS_MAX, has_ended};
 pub(crate) use outcome::{FetchError, Fetched};
 pub(crate) use verdict::fetched;
 pub(super) use verdict::missing_results;
@@ -79,6 +79,7 @@ pub(crate) fn begin(
         record.reason = None;
         record.error = record.error.take().filter(|_| !again);
         record.status = record.status.take().filter(|_| !again);
+        record.sent = record.sent.filter(|_| !again);
         record.collected = record.collected.filter(|_| !again).or(Some(now));
         for delivery in &mut record.plugins {
             delivery.state = DeliveryState::Owed;
@@ -116,6 +117,13 @@ pub(crate) fn document_path(
 /// Returns the path of the link to the first document of an action.
 pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
     directory.join("results").join(format!("{id}.json"))
+}
+
+/// Returns the state of an action that had ended without commands when the platform was last asked.
+/// If its page of commands is empty as well, the platform need not be asked again.
+fn known_as_empty(record: &Record) -> Option<ActionState> {
+    let seen = ActionState { status: record.status.clone()?, sent: record.sent? };
+    (seen.sent == 0 && has_ended(&seen)).then_some(seen)
 }
 
 /// Fetches results into documents.
@@ -273,7 +281,11 @@ impl Fetcher<'_> {
             return Err(failure);
         }
         // Without commands, as after an empty first page, only the action states their number.
-        let seen = if part.sent() == 0 { self.query_status(id)? } else { None };
+        let seen = match known_as_empty(record) {
+            Some(seen) if part.len() == 0 => Some(seen),
+            _ if part.sent() == 0 => self.query_status(id)?,
+            _ => None,
+        };
         let sent = seen.as_ref().map_or(sent, |seen| seen.sent.max(sent));
         let found = part.len();
         if found < sent && pause_of(progress.missing_attempts).is_some() {

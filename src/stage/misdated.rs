@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fetch::outcome::INVALID;
+use super::fetch::outcome::has_ended;
 use super::{Step, TaskKind, Verdict};
 use crate::api::{ActionState, ApiError};
 use crate::clock::{after, elapsed};
@@ -56,7 +56,7 @@ pub(crate) fn status_queried(
         return None;
     }
     let seen = seen.as_ref().ok()?;
-    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == INVALID) {
+    if seen.as_ref().is_some_and(has_ended) {
         return None;
     }
     Some(Verdict::rejected(format!(

@@ -4,7 +4,8 @@
 //! meanwhile costs almost no time. Each page is requested by a lane, one of several threads. The
 //! document contains the pages in order: the page whose turn it is goes straight into the partial
 //! document. A page that arrives before its turn waits: its facts in memory, its commands in memory
-//! too if they are few, or else in a file beside the partial document.
+//! too if they are few, or else in a file beside the partial document. The stored pages are fsynced
+//! while the next ones are read: the syncer does so if several pages are read at once.
 //!
 //! The first answer says how many commands there are. From then on the pages are planned, and the
 //! one after the last is never requested: it costs the API as much as any other.
@@ -13,28 +14,28 @@
 //! read can resume at its end, whatever ended the previous read.
 
 mod early;
+mod shared;
+mod syncer;
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
-use super::document::{CommandFacts, DocumentLimits, PartialDocument};
+use super::document::{CommandFacts, PartialDocument};
 use super::fetch::outcome::FetchError;
+use crate::action::CommandText;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::wake::Stop;
 use early::{EarlyPage, early_path};
+use shared::{PageRange, Shared};
+use syncer::Syncer;
 
 /// Duration of a request above which smaller pages are requested.
 const SLOW_SPAN: Duration = Duration::from_secs(10);
-/// Minimum page size that slow answers lead to, because every request has a fixed cost.
-const PAGE_SIZE_MIN: u32 = 25;
 /// Maximum number of pages requested at once.
 const LANES_MAX: u32 = 8;
 
@@ -65,52 +66,19 @@ pub(super) struct ReadEnd {
     pub(super) failure: Option<FetchError>,
 }
 
-/// State shared by the lanes. Only the lane whose page has its turn uses the part, the partial
-/// document.
-struct Shared {
-    part: Mutex<PartialDocument>,
-    state: Mutex<ReadState>,
-    changed: Condvar,
-    path: PathBuf,
-    limits: DocumentLimits,
-}
-
-struct ReadState {
-    /// Number and offset of the page to be requested next.
-    next: (u64, u64),
-    /// Number of the page whose turn it is to go into the part.
-    turn: u64,
-    size: u32,
-    /// 0 until an answer says how many commands there are.
-    sent: u64,
-    has_ended: bool,
-    failure: Option<(u64, FetchError)>,
-}
-
-/// A page to be requested.
-#[derive(Debug, Clone, Copy)]
-struct PageRange {
-    number: u64,
-    from: u64,
-    size: u32,
-}
-
-impl PageRange {
-    fn end(self) -> u64 {
-        self.from.saturating_add(u64::from(self.size))
-    }
-}
-
 impl PageReader<'_> {
     /// Reads all pages from the offset `from` on into `part`, `page_size` commands at a time.
     pub(super) fn read(&self, part: PartialDocument, from: u64, page_size: u32) -> ReadEnd {
         let shared = Shared::new(part, from, page_size);
-        if shared.state().sent == 0 {
+        if !shared.is_planned() {
             // The first answer says how many pages there are.
             self.serve_next(&shared, 0);
         }
+        let lanes = shared.lanes(self.pages.min(LANES_MAX));
         thread::scope(|scope| {
-            for lane in 1..shared.lanes(self.pages.min(LANES_MAX)) {
+            // A single lane has nothing to do while a page is synced.
+            let _syncer = if lanes > 1 { Syncer::start(scope, self.disk, &shared) } else { None };
+            for lane in 1..lanes {
                 let (named, shared) = (thread::Builder::new().name("page".to_owned()), &shared);
                 let lane = move || while self.serve_next(shared, lane) {};
                 if named.spawn_scoped(scope, lane).is_err() {
@@ -133,13 +101,13 @@ impl PageReader<'_> {
             }
             Err(error) => {
                 // Later pages are not begun; what this page has read is kept.
-                shared.fail(page, error);
+                shared.fail(page.number, error);
                 self.salvage(shared, page, early.as_mut())
             }
         };
         let removed = early.map_or(Ok(()), |early| early.remove(self.disk));
         if let Err(error) = served.and(removed.map_err(FetchError::from)) {
-            shared.fail(page, error);
+            shared.fail(page.number, error);
         }
         true
     }
@@ -219,27 +187,29 @@ impl PageReader<'_> {
         shared: &Shared,
         lane: u32,
         page: PageRange,
-        command: &RawValue,
+        command: CommandText<'_>,
         early: &mut Option<EarlyPage>,
     ) -> Result<bool, FetchError> {
         if self.stop.is_requested() {
             return Err(FetchError::Stopped);
         }
-        let facts = CommandFacts::of(command.get(), self.action_name)?;
+        let text = command.text();
+        let facts = CommandFacts::of(command, self.action_name)?;
         shared.learn(Some(facts.sent()));
         if shared.has_turn(page)? {
             let mut part = shared.part();
             if let Some(early) = early {
                 early.drain(self.disk, &mut part)?;
             }
-            return Ok(part.add(&facts, command.get()).map(|()| true)?);
+            return Ok(part.add(&facts, text).map(|()| true)?);
         }
         let early =
             early.get_or_insert_with(|| EarlyPage::new(early_path(&shared.path, lane), page.size));
-        Ok(early.push(self.disk, facts, command.get())?)
+        Ok(early.push(self.disk, facts, text)?)
     }
 
-    /// Waits for the page's turn, stores its commands durably and passes the turn on.
+    /// Waits for the page's turn, stores its commands and passes the turn on. If several pages are
+    /// requested at once, the syncer makes the commands durable.
     fn store_in_turn(
         &self,
         shared: &Shared,
@@ -253,135 +223,13 @@ impl PageReader<'_> {
         if let Some(early) = early {
             early.drain(self.disk, &mut part)?;
         }
-        part.sync()?;
-        let is_complete = |sent| sent > 0 && part.len() >= sent;
-        let mut state = shared.state();
-        state.turn = state.turn.saturating_add(1);
-        if state.sent == 0 {
-            state.next.1 = offset;
+        if shared.is_syncing() {
+            part.write()?;
+        } else {
+            part.sync()?;
         }
-        state.has_ended |= is_last || is_complete(state.sent);
-        shared.changed.notify_all();
+        shared.pass_turn(part.len(), offset, is_last);
         Ok(())
-    }
-}
-
-impl Shared {
-    fn new(part: PartialDocument, from: u64, size: u32) -> Shared {
-        let (sent, path) = (part.sent(), part.path().to_owned());
-        let has_ended = sent > 0 && part.len() >= sent;
-        let state = ReadState { next: (0, from), turn: 0, size, sent, has_ended, failure: None };
-        let limits = part.limits();
-        let (part, state) = (Mutex::new(part), Mutex::new(state));
-        Shared { part, state, changed: Condvar::new(), path, limits }
-    }
-
-    fn state(&self) -> MutexGuard<'_, ReadState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn part(&self) -> MutexGuard<'_, PartialDocument> {
-        self.part.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the number of lanes that the remaining pages can keep busy, at most `most`.
-    fn lanes(&self, most: u32) -> u32 {
-        let state = self.state();
-        let left = state.sent.saturating_sub(state.next.1).div_ceil(u64::from(state.size.max(1)));
-        most.min(u32::try_from(left).unwrap_or(most))
-    }
-
-    /// Returns the next page to be requested. A page beyond the limit of the document is a failure.
-    fn take(&self) -> Option<PageRange> {
-        let mut state = self.state();
-        let (number, from) = state.next;
-        let is_planned = state.sent == 0 || from < state.sent;
-        if state.has_ended || state.failure.is_some() || !is_planned {
-            return None;
-        }
-        if from >= self.limits.commands {
-            // An API could count, or repeat, any number of commands.
-            state.failure = Some((number, self.limits.exceeded(&self.path).into()));
-            return None;
-        }
-        let page = PageRange { number, from, size: state.size };
-        state.next = (number.saturating_add(1), page.end());
-        Some(page)
-    }
-
-    /// Stores the number of commands that an answer reported; returns the largest number so far.
-    fn learn(&self, sent: Option<u64>) -> u64 {
-        let mut state = self.state();
-        state.sent = state.sent.max(sent.unwrap_or(0));
-        state.sent
-    }
-
-    /// Returns how many commands of a page of at most `limit` commands count as received although
-    /// the page exceeded its size limit: those that arrived. If not even a single command fits, it
-    /// is skipped, so that it does not hide those after it. Returns `None` if the number of commands
-    /// is unknown, because then skipping might never end.
-    fn received(&self, arrived: u64, limit: u32) -> Option<u64> {
-        let is_skipped = arrived == 0 && limit <= 1;
-        if is_skipped && self.state().sent == 0 {
-            return None;
-        }
-        Some(arrived.saturating_add(u64::from(is_skipped)))
-    }
-
-    /// Returns whether the offset is at the end of the page, or of the action's commands.
-    fn is_read(&self, page: PageRange, offset: u64) -> bool {
-        let sent = self.state().sent;
-        offset >= page.end() || sent > 0 && offset >= sent
-    }
-
-    /// Halves the page size because pages of `size` take too long.
-    fn slow_down(&self, size: u32) {
-        let mut state = self.state();
-        state.size = state.size.min((size / 2).max(PAGE_SIZE_MIN.min(size)));
-    }
-
-    /// Returns whether it is the page's turn to go into the part; `Stopped` if an earlier page
-    /// failed and the turn will never come.
-    fn has_turn(&self, page: PageRange) -> Result<bool, FetchError> {
-        self.state().has_turn(page)
-    }
-
-    fn wait_for_turn(&self, page: PageRange) -> Result<(), FetchError> {
-        let mut state = self.state();
-        while !state.has_turn(page)? {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        Ok(())
-    }
-
-    /// Stores the error of a page. Of several errors, the one of the earliest page counts, because
-    /// later ones may follow from it.
-    fn fail(&self, page: PageRange, error: FetchError) {
-        let mut state = self.state();
-        if state.failure.as_ref().is_none_or(|(failed, _)| page.number < *failed) {
-            state.failure = Some((page.number, error));
-        }
-        self.changed.notify_all();
-    }
-
-    fn end(self) -> ReadEnd {
-        let mut part = self.part.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let failure = state.failure.map(|(_, error)| error);
-        // Commands read before the failure are kept, and an error of that must not hide the
-        // failure.
-        let kept = if failure.is_some() { part.sync().map_err(FetchError::from) } else { Ok(()) };
-        let sent = state.sent.max(part.len());
-        ReadEnd { part, sent, page_size: state.size, failure: failure.or(kept.err()) }
-    }
-}
-
-impl ReadState {
-    fn has_turn(&self, page: PageRange) -> Result<bool, FetchError> {
-        match &self.failure {
-            Some((failed, _)) if *failed < page.number => Err(FetchError::Stopped),
-            _ => Ok(self.turn == page.number),
-        }
     }
 }
 

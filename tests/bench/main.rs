@@ -115,6 +115,7 @@ type Measure = fn(&Bench) -> Vec<Row>;
 /// All measurements, with the names that select them.
 const MEASURES: &[(&str, Measure)] = &[
     ("fetch", fetching::fetch),
+    ("usual", fetching::usual),
     ("none", backlog::no_results),
     ("inflight", backlog::in_flight),
     ("idle", backlog::idle),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Size of each command in bytes.
+/// Size of each command in bytes, unless a measurement sets another one.
 pub(crate) const COMMAND_BYTES: usize = 4096;
 /// Time limit of [`Server::wait`].
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -19,6 +19,10 @@ const ID_DIGITS: usize = 14;
 pub(crate) struct State {
     /// Number of commands of each action.
     pub(crate) commands: u64,
+    /// Size of each command in bytes.
+    pub(crate) command_bytes: usize,
+    /// Time that the platform takes to compute a page of commands.
+    pub(crate) page_span: Duration,
     /// The status of each action.
     pub(crate) status: &'static str,
     /// The time of each request for commands.
@@ -54,7 +58,10 @@ impl Server {
             counted: Arc::default(),
             working: Arc::default(),
         };
-        server.state().status = "completed";
+        {
+            let mut state = server.state();
+            (state.status, state.command_bytes) = ("completed", COMMAND_BYTES);
+        }
         let accepting = server.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -110,13 +117,14 @@ impl Server {
                 state.requests.push((stream.peer_addr().ok()?, [head, body].concat()));
                 self.counted.notify_all();
             } else if target.contains("type=command") {
-                let commands = {
+                let (commands, bytes, span) = {
                     let mut state = self.state();
                     state.pages.push(came);
                     self.counted.notify_all();
-                    state.commands
+                    (state.commands, state.command_bytes, state.page_span)
                 };
-                match page.fill(&target, commands) {
+                thread::sleep(span);
+                match page.fill(&target, commands, bytes) {
                     Some(page) => respond(writer, 200, page)?,
                     None => respond(writer, 404, NONE)?,
                 }
@@ -216,20 +224,22 @@ fn accepted(form: &str, number: usize) -> String {
 struct Page {
     bytes: Vec<u8>,
     ids: Vec<usize>,
-    of: u64,
+    /// Number and size of the action's commands.
+    of: (u64, usize),
 }
 
 impl Page {
-    /// Returns the page that `target` requests, of `commands` in total; `None` if it is empty.
-    fn fill(&mut self, target: &str, commands: u64) -> Option<&[u8]> {
+    /// Returns the page that `target` requests, of `commands` of `bytes` each in total; `None` if it is
+    /// empty.
+    fn fill(&mut self, target: &str, commands: u64, bytes: usize) -> Option<&[u8]> {
         let (offset, limit) = (number(target, "offset="), number(target, "limit="));
         let count = commands.saturating_sub(offset).min(limit);
         if count == 0 {
             return None;
         }
         let count = usize::try_from(count).ok()?;
-        if self.ids.len() != count || self.of != commands {
-            self.build(count, commands);
+        if self.ids.len() != count || self.of != (commands, bytes) {
+            self.build(count, commands, bytes);
         }
         for (at, id) in self.ids.iter().zip(offset..) {
             let text = format!("{:0ID_DIGITS$}", 10_000_000_000_000 + id);
@@ -238,8 +248,8 @@ impl Page {
         Some(&self.bytes)
     }
 
-    fn build(&mut self, count: usize, commands: u64) {
-        self.of = commands;
+    fn build(&mut self, count: usize, commands: u64, bytes: usize) {
+        self.of = (commands, bytes);
         self.ids.clear();
         self.bytes = br#"{"collection":{"version":"1.0","href":"h","items":["#.to_vec();
         for number in 0..count {
@@ -256,11 +266,11 @@ impl Page {
             );
             self.bytes.extend(before.bytes());
             let after = r#"""]},"statistics":{},"errors":null}]}"#;
-            while self.bytes.len() - begin + after.len() + 72 < COMMAND_BYTES {
+            while self.bytes.len() - begin + after.len() + 72 < bytes {
                 self.bytes
                     .extend(br#"{"file":"/usr/bin/passwd","size":68208,"mode":"-rwsr-xr-x"},"#);
             }
-            let filler = COMMAND_BYTES - (self.bytes.len() - begin) - after.len();
+            let filler = bytes - (self.bytes.len() - begin) - after.len();
             self.bytes.push(b'"');
             self.bytes.extend(std::iter::repeat_n(b'x', filler));
             self.bytes.extend(&after.as_bytes()[1..]);

@@ -119,10 +119,11 @@ fn no_child_of_the_runner_gets_the_passphrase() {
 fn programs_are_protected_from_other_processes_of_their_user() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    for program in [
-        env!("CARGO_BIN_EXE_mig-runner"),
-        env!("CARGO_BIN_EXE_mig-standalone"),
-        env!("CARGO_BIN_EXE_mig-data"),
+    for (program, argument) in [
+        (env!("CARGO_BIN_EXE_mig-runner"), "gnupg-worker"),
+        (env!("CARGO_BIN_EXE_mig-runner"), "gnupg-signer"),
+        (env!("CARGO_BIN_EXE_mig-standalone"), "gnupg-worker"),
+        (env!("CARGO_BIN_EXE_mig-data"), "gnupg-worker"),
     ] {
         // Where every user can execute it.
         let copy = folder.path().join("program");
@@ -131,7 +132,7 @@ fn programs_are_protected_from_other_processes_of_their_user() {
         // Waits for requests.
         let (_ours, theirs) = UnixStream::pair().unwrap();
         let mut command = Command::new(&copy);
-        command.arg("gnupg-worker").env_clear().process_group(0);
+        command.arg(argument).env_clear().process_group(0);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
         if is_root {
@@ -144,14 +145,16 @@ fn programs_are_protected_from_other_processes_of_their_user() {
         let limits = fs::read_to_string(proc.join("limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
-        let mut read = Command::new("cat");
-        read.arg(proc.join("environ"));
-        if is_root {
-            read.uid(NOBODY).gid(NOBODY);
+        for file in ["environ", "mem"] {
+            let mut read = Command::new("cat");
+            read.arg(proc.join(file));
+            if is_root {
+                read.uid(NOBODY).gid(NOBODY);
+            }
+            let denied = read.output().unwrap();
+            let said = String::from_utf8(denied.stderr).unwrap();
+            assert!(said.contains("Permission denied"), "{said}");
         }
-        let denied = read.output().unwrap();
-        let said = String::from_utf8(denied.stderr).unwrap();
-        assert!(said.contains("Permission denied"), "{said}");
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -192,11 +195,13 @@ fn worker_is_not_shown_and_cannot_be_used_by_hand() {
         };
         for arguments in [&["--help"][..], &["completions", "bash"]] {
             let shown = String::from_utf8(run(arguments).stdout).unwrap();
-            assert!(!shown.contains("gnupg-worker"), "{program}: {shown}");
+            assert!(!shown.contains("gnupg-"), "{program}: {shown}");
         }
-        let refused = run(&["gnupg-worker"]);
-        assert_eq!(refused.status.code(), Some(71), "{program}: {refused:?}");
-        let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(said.contains("only the programs of MIG themselves start a worker"), "{said}");
+        for argument in ["gnupg-worker", "gnupg-signer"] {
+            let refused = run(&[argument]);
+            assert_eq!(refused.status.code(), Some(71), "{program}: {refused:?}");
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert!(said.contains("only the programs of MIG themselves start a worker"), "{said}");
+        }
     }
 }

@@ -24,12 +24,12 @@ fn is_running(rig: &Rig, name: &str) -> bool {
 fn leftover_processes_of_plugins_end_with_the_runner() {
     let rig = Rig::new();
     rig.plugin("done", LEAVE);
-    rig.plugin("busy", &format!("{LEAVE}\ntrap '' TERM\ntouch busy\nsleep 600"));
+    rig.plugin("busy", &format!("{LEAVE}\ntrap '' TERM\ntouch busy.started\nsleep 600"));
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = done\nplugin = busy"));
     let runner = rig.runner();
     let _run = rig.trigger("job");
     wait_until("both plugins", || {
-        rig.home("plugins/busy").exists() && rig.home("plugins/pid.done.2").exists()
+        rig.home("plugins/busy.started").exists() && rig.home("plugins/pid.done.2").exists()
     });
     runner.wait_logged("plugin finished", &[("plugin", "done"), ("outcome", "delivered")]);
     let names = ["pid.done.1", "pid.done.2", "pid.busy.1", "pid.busy.2"];

@@ -75,6 +75,53 @@ fn unanswered_request_does_not_delay_a_stop() {
     rig.check_clean();
 }
 
+/// Returns the signer of a runner.
+fn signer(runner: Pid) -> Option<i32> {
+    let parent = runner.as_raw_nonzero().get();
+    let mut signers = fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
+        let line = fs::read_to_string(process.path().join("cmdline")).ok()?;
+        let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let is_child = rest.split(' ').nth(1)?.parse() == Ok(parent);
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        (is_child && line.contains("gnupg-signer")).then_some(pid)
+    });
+    signers.next()
+}
+
+#[test]
+fn signer_ends_with_the_runner() {
+    let rig = Rig::new();
+    rig.job("job", NEVER);
+    for signal in [Signal::KILL, Signal::TERM] {
+        let runner = rig.runner();
+        runner.wait_logged("unlocked key", &[]);
+        let signer = signer(runner.pid()).unwrap();
+        runner.signal(signal);
+        runner.wait();
+        // Whoever adopts the signer may not have reaped it yet.
+        let is_running = || {
+            fs::read_to_string(format!("/proc/{signer}/stat"))
+                .is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        wait_until("the end of the signer", || !is_running());
+    }
+}
+
+#[test]
+fn killed_signer_is_replaced() {
+    let rig = Rig::new();
+    rig.job("job", &format!("{NEVER}\nexpiry = 10m"));
+    let runner = rig.runner();
+    runner.wait_logged("unlocked key", &[]);
+    let first = signer(runner.pid()).unwrap();
+    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    let run = rig.trigger("job");
+    rig.wait_in("action/inflight", &run);
+    assert_ne!(signer(runner.pid()), Some(first));
+    runner.stop(Signal::TERM);
+}
+
 /// Returns the process of the GnuPG agent.
 fn agent_pid(rig: &Rig) -> Pid {
     let mut command = Command::new("gpg-connect-agent");
@@ -124,6 +171,8 @@ fn signature_made_during_a_stop_is_not_posted() {
     rig.job("job", NEVER);
     let runner = rig.runner();
     let agent = SuspendedAgent::new(&rig);
+    // The runner has unlocked the key, and opens it again after this.
+    fs::write(rig.key.home().join("gpg-agent.conf"), "# changed\n").unwrap();
     let run = rig.trigger("job");
     wait_until("a signature under way", || is_signing(&rig));
     runner.signal(Signal::TERM);

@@ -62,7 +62,7 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.
-const PINS: [(&str, &[&str]); 38] = [
+const PINS: [(&str, &[&str]); 40] = [
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule/calendar"]),
     ("clap", &["cli"]),
@@ -78,6 +78,7 @@ const PINS: [(&str, &[&str]); 38] = [
     ("hyper_util", &["platform/server"]),
     ("native_tls", &["data/postgres"]),
     ("notify", &["watch"]),
+    ("openssl", &["pgp/secret", "pgp/document_signature"]),
     ("pbkdf2", &["data/apikey"]),
     ("postgres", &["data/postgres"]),
     ("postgres_native_tls", &["data/postgres"]),
@@ -89,6 +90,7 @@ const PINS: [(&str, &[&str]); 38] = [
     ("rustix::event", &["spawn"]),
     ("rustix::fs", &["disk", "plugin", "agent"]),
     ("rustix::io", &["agent/modules", "cli/shortage", "disk", "pgp/gpg_agent", "spawn"]),
+    ("rustix::mm", &["pgp/signer_process/memory"]),
     ("rustix::net", &["agent/modules", "platform/server"]),
     (
         "rustix::process",
@@ -96,6 +98,7 @@ const PINS: [(&str, &[&str]); 38] = [
             "cli/platform",
             "disk",
             "pgp/gpg_agent",
+            "pgp/signer_process",
             "pgp/worker",
             "platform/server",
             "plugin",

@@ -1,4 +1,4 @@
-//! The RSA number of a signature, which GnuPG writes without leading zero bytes.
+//! The RSA number of a signature, which GnuPG, unlike the runner, writes without leading zero bytes.
 //!
 //! The original rejects a number that is shorter than the key, both in tokens and in actions. The
 //! platform of these tests accepts one in a token, so the tests check tokens themselves.
@@ -16,14 +16,19 @@ fn packet(line: &str) -> Vec<u8> {
     STANDARD.decode(base64).unwrap()
 }
 
-/// Returns the offset of the number, including its length field, in a signature packet of GnuPG.
+/// Returns the length of the header of a signature packet of GnuPG or of the runner.
+fn head(packet: &[u8]) -> usize {
+    match packet {
+        [0x88, ..] | [0xc2, 0..=191, ..] => 2,
+        [0x89, ..] | [0xc2, 192..=223, ..] => 3,
+        other => panic!("not the header of a signature: {:x?}", &other[..2]),
+    }
+}
+
+/// Returns the offset of the number, including its length field, in a signature packet.
 fn offset(packet: &[u8]) -> usize {
     let two = |at: usize| usize::from(packet[at]) << 8 | usize::from(packet[at + 1]);
-    let body = match packet[0] {
-        0x88 => 2,
-        0x89 => 3,
-        other => panic!("not a header of GnuPG: {other:x}"),
-    };
+    let body = head(packet);
     assert_eq!((packet[body], packet[body + 2]), (4, 1), "version 4, RSA");
     let unhashed = body + 6 + two(body + 4);
     unhashed + 2 + two(unhashed) + 2
@@ -35,11 +40,11 @@ pub(crate) fn is_short(line: &str) -> bool {
     !USUAL.contains(&(packet.len() - offset(&packet) - 2))
 }
 
-/// Returns a signature with its number padded to `bytes` bytes.
+/// Returns a signature of GnuPG with its number padded to `bytes` bytes.
 pub(crate) fn padded(line: &str, bytes: usize) -> String {
     let packet = packet(line);
     let at = offset(&packet);
-    let (body, number) = (3 - usize::from(packet[0] == 0x88), &packet[at + 2..]);
+    let (body, number) = (head(&packet), &packet[at + 2..]);
     let bits = u16::try_from(bytes * 8).unwrap().to_be_bytes();
     let body = [&packet[body..at], &bits, &vec![0; bytes - number.len()], number].concat();
     let length = u16::try_from(body.len()).unwrap().to_be_bytes();

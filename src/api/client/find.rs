@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::super::answer::{ACTIONS, action};
 use super::super::error::ApiError;
 use super::super::verdict::is_ours;
+use super::super::wanted::Wanted;
 use super::super::{Found, Search};
 use super::Client;
 use crate::clock::{after, before};
@@ -75,16 +76,17 @@ impl Client {
         let mut request = self.get("search", &parameters);
         request.span = self.page_span;
         let mut bytes = 0;
-        let rows = self.search(&request, ACTIONS, |name| name == "action", &mut |value| {
-            bytes += value.get().len();
-            let seen = action(value)?;
-            let id = ActionId(seen.id);
-            let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
-            if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
-                *found = Some((id, value.to_owned()));
-            }
-            Ok(())
-        })?;
+        let rows =
+            self.search(&request, ACTIONS, Wanted::Named(|name| name == "action"), &mut |value| {
+                bytes += value.text.len();
+                let seen = action(value.text)?;
+                let id = ActionId(seen.id);
+                let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
+                if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
+                    *found = Some((id, value.to_raw()?));
+                }
+                Ok(())
+            })?;
         Ok(ActionPage { rows, bytes })
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use serde_json::value::RawValue;
 
 use super::{
     client, client_with, fetch, outcome, settable_server, settings, signature, signatures,
@@ -13,6 +12,7 @@ use crate::api::answer::{Answer, COMMANDS, walk_page};
 use crate::api::error::Call;
 use crate::api::testing::{Reply, Server, recorded};
 use crate::api::verdict::judge;
+use crate::api::wanted::{Value, Wanted};
 use crate::api::{Api, ApiError, Client, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
 
@@ -205,16 +205,11 @@ fn damaged_responses_are_handled() {
             damage(&mut body, &mut numbers);
         }
         let mut bytes = 0;
-        let walked = walk_page(
-            &call,
-            &body[..],
-            COMMANDS,
-            |name| name == "command",
-            &mut |raw: &RawValue| {
-                bytes += raw.get().len();
+        let walked =
+            walk_page(&call, &body[..], COMMANDS, Wanted::Commands, &mut |value: Value<'_>| {
+                bytes += value.text.len();
                 Ok(())
-            },
-        );
+            });
         assert!(bytes <= body.len());
         pages += u32::from(walked.is_ok());
         if let Err(error) = walked {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::action::Command;
 use crate::api::feed::WireError;
 use crate::api::limit::{Limits, Meter};
+use crate::api::wanted::Wanted;
 use crate::api::wire::{Document, walk};
 
 const LIMITS: Limits =
@@ -27,9 +28,8 @@ fn page(items: &[String]) -> String {
 /// Walks a response; returns its commands as well.
 fn read(body: impl Read, limits: Limits) -> (Vec<Command>, Result<Document, WireError>) {
     let mut commands = Vec::new();
-    let wants = |name: &str| name == "command";
-    let read = walk(body, &Meter::new(limits), wants, &mut |value| {
-        commands.push(Command::parse(value.get()).unwrap());
+    let read = walk(body, &Meter::new(limits), Wanted::Commands, &mut |value| {
+        commands.push(Command::parse(value.text).unwrap());
         Ok(())
     });
     (commands, read)

@@ -13,13 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 
 use super::proxy::Variables;
 use super::settings::Certificates;
 use super::testing::{FixedSigner, ReplySetter, Server};
 use super::{Api, ApiError, Client, Credentials, HttpSettings, Page, Posted, Search};
-use crate::action::Signature;
+use crate::action::{CommandText, Signature};
 use crate::clock::SystemClock;
 use crate::names::ActionId;
 
@@ -74,8 +73,8 @@ fn fetch(
     limit: u32,
 ) -> (Vec<String>, Result<Page, ApiError>) {
     let mut commands = Vec::new();
-    let page = client.commands(ActionId(id), offset, limit, &mut |command: &RawValue| {
-        commands.push(command.get().to_owned());
+    let page = client.commands(ActionId(id), offset, limit, &mut |command: CommandText<'_>| {
+        commands.push(command.text().to_owned());
         Ok(())
     });
     (commands, page)

@@ -10,7 +10,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use slog::Logger;
 use zeroize::Zeroizing;
 
 use super::trusted;
@@ -18,6 +20,7 @@ use crate::cli::env;
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::{self, InputError, InputFile};
 use crate::cli::workspace::Workspace;
+use crate::clock::Clock;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
 use crate::disk::trust::{self, Distrust};
@@ -82,14 +85,16 @@ pub(super) fn open(
     Ok(GpgSigner::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
-/// Returns a keyring that opens the key of [`open`] only when something is to be signed.
+/// Returns a keyring that opens the key of [`open`] only when something is to be signed, and holds it.
 pub(super) fn later(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,
     path: &Path,
+    clock: Arc<dyn Clock>,
+    log: Logger,
 ) -> Result<DeferredSigner, Failure> {
     let (home, passphrase) = (trusted_home(client, path)?, passphrase(settings)?);
-    Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
+    Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase, clock, log))
 }
 
 /// Returns the GnuPG home, after checking that no other user can change it or the configuration that

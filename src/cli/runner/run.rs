@@ -177,7 +177,7 @@ fn build(
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
     let jobs = lock_jobs(installation, &spool)?;
     let (client, path) = trusted_client(installation)?;
-    let signer = open_key(installation, &spool, &client, &path, root)?;
+    let signer = open_key(installation, &spool, (&client, &path), clock, root)?;
     let api = connect(installation, &client, &signer, clock, root)?;
     if let Some(exposure) = api.exposure() {
         warn!(root, "traffic with the API is not protected";
@@ -224,15 +224,17 @@ fn trusted_client(installation: &Installation) -> Result<(ClientConfig, PathBuf)
 fn open_key(
     installation: &Installation,
     spool: &Spool,
-    client: &ClientConfig,
-    path: &Path,
+    (client, path): (&ClientConfig, &Path),
+    clock: &Arc<dyn Clock>,
     log: &Logger,
 ) -> Result<Arc<dyn Signer>, Failure> {
     let settings = Some(&installation.config.client);
     let failure = match key::open(settings, client, path) {
         Ok(keyring) => {
             info!(log, "found key"; "key" => keyring.fingerprint());
-            return Ok(Arc::new(keyring));
+            let keyring = Arc::new(keyring.held(Arc::clone(clock), log.clone()));
+            keyring.unlock_in_background();
+            return Ok(keyring);
         }
         Err(failure) => failure,
     };
@@ -241,7 +243,8 @@ fn open_key(
         Some(KeyError::Shortage { .. }) if is_full(spool) => {
             error!(log, "cannot use the key yet; removing expired files first";
                 "error" => Chain(failure.error()));
-            Ok(Arc::new(key::later(settings, client, path)?))
+            let (clock, log) = (Arc::clone(clock), log.clone());
+            Ok(Arc::new(key::later(settings, client, path, clock, log)?))
         }
         _ => Err(failure),
     }

@@ -7,8 +7,9 @@ use super::Engine;
 use crate::chain::Chain;
 use crate::daemon::disk_errors::Subject;
 use crate::daemon::index::Key;
+use crate::daemon::pools::Pool;
 use crate::daemon::queues::Owner;
-use crate::daemon::workers::{Pool, Task};
+use crate::daemon::workers::Task;
 use crate::spool::Record;
 use crate::stage::{Step, TaskKind, deliver};
 

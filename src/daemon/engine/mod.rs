@@ -34,12 +34,13 @@ use super::metrics_recorder::MetricsRecorder;
 use super::move_queue::{MOVES_MAX, MoveQueue, PlannedKind, PlannedMove};
 use super::notifier::{EngineStatus, RunCounts};
 use super::pending_outcomes::PendingOutcomes;
+use super::pools::{Pool, Workers};
 use super::pruner::Pruner;
 use super::queues::Queues;
 use super::retry_report::{RetryReporter, RetrySources};
 use super::settings::Parts;
 use super::signing_periods::SigningPeriods;
-use super::workers::{Pool, Workers};
+
 use crate::chain::Chain;
 use crate::spool::{Folder, Run, Spool, SpoolError};
 use crate::stage::submit::{JobState, SubmitContext};

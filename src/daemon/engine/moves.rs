@@ -139,9 +139,11 @@ impl Engine {
         for (requested, error) in failed {
             self.request_failed(requested, &error, now);
         }
-        for key in keys.iter().filter(|key| !self.index.is_busy(key)).cloned().collect::<Vec<_>>() {
-            // No task has followed: another run may be the probe.
-            self.release_probe(&key, now);
+        for key in keys {
+            if !self.index.is_busy(&key) {
+                // No task has followed: another run may be the probe.
+                self.release_probe(&key, now);
+            }
         }
     }
 

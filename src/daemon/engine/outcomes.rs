@@ -9,7 +9,8 @@ use crate::chain::Chain;
 use crate::daemon::action_search::belongs_to_other;
 use crate::daemon::index::Key;
 use crate::daemon::move_log::log_plugin;
-use crate::daemon::workers::{FinishedTask, Pool, SearchError, TaskOutcome, kind_name};
+use crate::daemon::pools::Pool;
+use crate::daemon::workers::{FinishedTask, SearchError, TaskOutcome, kind_name};
 use crate::spool::{Fate, Record, Transition};
 use crate::stage::fetch::{FetchAttempt, FetchError};
 use crate::stage::{

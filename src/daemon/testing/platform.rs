@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::action::{Action, Signature};
+use crate::action::{Action, CommandText, Signature};
 use crate::api::{ActionState, Api, ApiError, Dashboard, Found, Next, Page, Posted, Search};
 use crate::clock::{after, before};
 use crate::disk::model::FaultInjector;
@@ -57,6 +57,8 @@ struct State {
     /// For each of the next pages, the agent whose command is left out.
     hidden: Vec<u64>,
     offsets: Vec<u64>,
+    /// Number of answered queries for the status of an action.
+    status_queries: usize,
     late: Vec<(String, Vec<Signature>)>,
     fails_fetches: bool,
     finds_nothing: bool,
@@ -168,6 +170,11 @@ impl Platform {
     /// Returns the offsets of the pages that were requested.
     pub(crate) fn requested_offsets(&self) -> Vec<u64> {
         self.state.lock().unwrap().offsets.clone()
+    }
+
+    /// Returns the number of answered queries for the status of an action.
+    pub(crate) fn status_queries(&self) -> usize {
+        self.state.lock().unwrap().status_queries
     }
 
     /// Returns the names of posted actions and the ids of actions whose commands were requested, in
@@ -285,10 +292,11 @@ impl Api for Platform {
         if !self.faults.allows_request() {
             return Err(broken());
         }
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         if state.outage == Some(Outage::Api) {
             return Err(broken());
         }
+        state.status_queries += 1;
         let exists = state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
         Ok(exists.then(|| ActionState { status: state.status.clone(), sent: state.agents }))
     }
@@ -298,7 +306,7 @@ impl Api for Platform {
         id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
         if !self.faults.allows_request() {
             return Err(broken());
@@ -335,7 +343,7 @@ impl Api for Platform {
                 if state.omits_counters { json!({}) } else { json!({"sent": state.agents}) };
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": counters},
                 "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
-            sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
+            sink(CommandText::new(&command.to_string(), None)).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);
         Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0 && !state.omits_counters) })

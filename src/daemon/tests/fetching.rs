@@ -8,10 +8,13 @@ const DOCUMENT: &str = "runners/job/results/20261122/1000.json";
 
 #[test]
 fn action_sent_to_no_agent_ends_with_an_empty_document_and_a_reason() {
-    for (status, seconds, error) in [
-        // An invalid action ends at once, any other after the grace period.
-        ("invalid", 0, "no agent matched the target"),
-        ("pending", 15, "no agent was sent the action: the platform has it as `pending`"),
+    // Status, seconds until the end, number of queries for the status, error.
+    for (status, seconds, queries, error) in [
+        // An invalid or completed action ends at once, any other after the grace period.
+        ("invalid", 0, 1, "no agent matched the target"),
+        ("completed", 0, 1, "no agent was sent the action: the platform has it as `completed`"),
+        // One more query than in the grace period: the action may have commands by then.
+        ("pending", 15, 3, "no agent was sent the action: the platform has it as `pending`"),
     ] {
         let mut rig = rig("plugin = p");
         rig.write_plugin("p", "cat > received");
@@ -22,7 +25,7 @@ fn action_sent_to_no_agent_ends_with_an_empty_document_and_a_reason() {
         let record = rig.record(Folder::CommandDone, ID);
         assert_eq!(record.error.as_deref(), Some(error));
         assert_eq!(record.status.as_deref(), Some(status));
-        assert_eq!(record.summary.unwrap().sent, 0);
+        assert_eq!((record.summary.unwrap().sent, rig.platform.status_queries()), (0, queries));
         let document = std::fs::read(rig.path(DOCUMENT)).unwrap();
         let parsed: serde_json::Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(parsed["commands"], serde_json::json!([]));

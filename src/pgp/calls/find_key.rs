@@ -35,8 +35,22 @@ impl Call for FindKey {
     type Answer = Result<SecretKey, KeyError>;
 
     fn run(self, _: &mut Calls) -> Self::Answer {
-        KeySearch::new(&self.home, &self.id)?.secret_key().map(|(_, key)| key)
+        KeySearch::new(&self.home, &self.id)?.secret_key().map(|found| found.key)
     }
+}
+
+/// A key that can sign, and the library's context that signs with it.
+pub(in crate::pgp) struct FoundKey {
+    pub(in crate::pgp) context: Context,
+    pub(in crate::pgp) key: SecretKey,
+    /// The key as GnuPG lists it.
+    pub(in crate::pgp) listed: Key,
+}
+
+/// Returns the part with which GnuPG signs: the newest one that can sign.
+pub(in crate::pgp) fn signing_part(key: &Key) -> Option<Subkey<'_>> {
+    let able = key.subkeys().filter(|part| part.can_sign() && part.is_secret() && !part.is_bad());
+    able.max_by_key(Subkey::creation_time)
 }
 
 /// A search for a key in a home.
@@ -66,7 +80,7 @@ impl KeySearch {
     }
 
     /// Opens the home and returns the key in it, ready to sign.
-    pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
+    pub(super) fn secret_key(&self) -> Result<FoundKey, KeyError> {
         let error = match self.open() {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
@@ -111,14 +125,14 @@ impl KeySearch {
         fault.map_or(error, KeyError::Configuration)
     }
 
-    fn open(&self) -> Result<(Context, SecretKey), KeyError> {
+    fn open(&self) -> Result<FoundKey, KeyError> {
         let mut context = gnupg::context(&self.home).map_err(|error| self.gnupg(error))?;
         let key =
             context.get_secret_key(self.id.as_str()).map_err(|error| self.not_found(error))?;
         let checked = self.check(&key)?;
         context.clear_signers();
         context.add_signer(&key).map_err(|error| self.gnupg(error))?;
-        Ok((context, checked))
+        Ok(FoundKey { context, key: checked, listed: key })
     }
 
     fn check(&self, key: &Key) -> Result<SecretKey, KeyError> {
@@ -142,11 +156,7 @@ impl KeySearch {
         if let Some((_, why)) = why.into_iter().find(|(is, _)| *is) {
             return Err(self.unusable(why));
         }
-        let able =
-            key.subkeys().filter(|part| part.can_sign() && part.is_secret() && !part.is_bad());
-        // GnuPG signs with the newest part that can sign.
-        let signing =
-            able.max_by_key(Subkey::creation_time).ok_or_else(|| self.unusable(NO_SECRET))?;
+        let signing = signing_part(key).ok_or_else(|| self.unusable(NO_SECRET))?;
         for part in [primary, signing] {
             if !matches!(part.algorithm(), KeyAlgorithm::Rsa | KeyAlgorithm::RsaSign) {
                 let algorithm = part.algorithm_name().unwrap_or_else(|_| "unknown".to_owned());

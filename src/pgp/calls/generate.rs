@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpgme::{CreateKeyFlags, Error, PassphraseRequest};
 use serde::{Deserialize, Serialize};
 
-use super::sign::Passphrase;
+use super::session::Passphrase;
 use super::{Call, Calls};
 use crate::pgp::fingerprint::Fingerprint;
 use crate::pgp::gnupg::{self, LibraryError};

@@ -6,6 +6,7 @@ pub(super) mod damage;
 pub(crate) mod hang;
 #[cfg(feature = "platform")]
 pub(crate) mod keyring;
+pub(super) mod memory;
 pub(crate) mod short;
 
 use std::fs::Permissions;

@@ -6,6 +6,7 @@ mod configuration;
 mod damage;
 #[cfg(feature = "platform")]
 mod forged;
+mod held;
 mod short;
 
 use std::path::Path;

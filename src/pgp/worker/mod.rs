@@ -32,8 +32,11 @@ use std::time::Duration;
 use super::calls::Call;
 use super::worker_error::WorkerError;
 use pool::Pool;
+pub(super) use process::Process;
 use protocol::Request;
+pub(super) use protocol::{answer, line, next_request, request_bytes};
 pub(crate) use serve::serve;
+pub(super) use serve::{limit_descriptors, parent_socket};
 
 /// The argument with which a program becomes a worker. Help texts do not show it.
 pub(crate) const ARGUMENT: &str = "gnupg-worker";

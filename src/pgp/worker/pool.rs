@@ -59,7 +59,7 @@ impl Pool {
         loop {
             let (mut worker, is_new) = self.take(deadline, span)?;
             let answer = worker.exchange(&request, deadline, span);
-            let answer = answer.and_then(|line| protocol::answer::<C>(&line));
+            let answer = answer.and_then(|line| protocol::answer::<C::Answer>(&line));
             match answer {
                 Ok(answer) => {
                     self.put_back(worker);
@@ -102,7 +102,7 @@ impl Pool {
         }
         workers.starting += 1;
         drop(workers);
-        let started = Process::start(self.arguments);
+        let started = Process::start(self.arguments, &[]);
         let mut workers = self.lock();
         workers.starting -= 1;
         // A failed start leaves room for another call, or ends the wait of `close`.

@@ -1,4 +1,4 @@
-//! A worker as its parent sees it: a process group and a socket.
+//! A child process that uses GnuPG, as its parent sees it: a process group and a socket.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,29 +20,37 @@ const OWN_EXECUTABLE: &str = "/proc/self/exe";
 /// Maximum number of bytes in one read of an answer.
 const READ_BYTES_MAX: usize = 64 << 10;
 
-/// A worker, which ends when this is dropped.
+/// A worker or a signer, which ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(in crate::pgp) struct Process {
     child: Child,
     socket: UnixStream,
 }
 
 impl Process {
-    /// Starts this program again, with `arguments`.
-    pub(super) fn start(arguments: &[&str]) -> io::Result<Process> {
+    /// Starts this program again, with `arguments` and with further environment variables.
+    pub(in crate::pgp) fn start(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> io::Result<Process> {
         let (socket, theirs) = UnixStream::pair()?;
         let mut command = environment::command(OWN_EXECUTABLE);
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }
-        command.args(arguments);
+        command.args(arguments).envs(variables.iter().copied());
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Process { child: start_in_session(command)?, socket })
     }
 
     /// Returns the process group of the worker.
-    pub(super) fn group(&self) -> Pid {
+    pub(in crate::pgp) fn group(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Returns another handle of the socket.
+    pub(in crate::pgp) fn socket(&self) -> io::Result<UnixStream> {
+        self.socket.try_clone()
     }
 
     /// Returns whether an idle worker can take a request: one that has ended has closed its end.
@@ -52,7 +60,7 @@ impl Process {
     }
 
     /// Sends a request, and returns the answer.
-    pub(super) fn exchange(
+    pub(in crate::pgp) fn exchange(
         &mut self,
         request: &[u8],
         deadline: Deadline,

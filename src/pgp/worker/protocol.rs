@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -84,11 +85,13 @@ impl Write for Counter {
 }
 
 /// Returns a request with its length. It is wiped from memory when it is dropped.
-pub(super) fn request_bytes(request: &Request) -> Result<Zeroizing<Vec<u8>>, WorkerError> {
+pub(in crate::pgp) fn request_bytes(
+    request: &impl Serialize,
+) -> Result<Zeroizing<Vec<u8>>, WorkerError> {
     encode(request).map_err(WorkerError::Ended)
 }
 
-fn encode(request: &Request) -> io::Result<Zeroizing<Vec<u8>>> {
+fn encode(request: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut counter = Counter(0);
     serde_json::to_writer(&mut counter, request)?;
     let too_long = |_| io::Error::other("the request is too long");
@@ -100,7 +103,7 @@ fn encode(request: &Request) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Reads the line of an answer.
-pub(super) fn answer<C: Call>(line: &[u8]) -> Result<C::Answer, WorkerError> {
+pub(in crate::pgp) fn answer<T: DeserializeOwned>(line: &[u8]) -> Result<T, WorkerError> {
     serde_json::from_slice(line).map_err(|error| WorkerError::Ended(error.into()))
 }
 
@@ -108,7 +111,7 @@ pub(super) fn answer<C: Call>(line: &[u8]) -> Result<C::Answer, WorkerError> {
 ///
 /// # Errors
 /// `source` has ended or failed, or contains no valid request.
-pub(super) fn next_request(source: &mut impl Read) -> io::Result<Request> {
+pub(in crate::pgp) fn next_request<T: DeserializeOwned>(source: &mut impl Read) -> io::Result<T> {
     let mut length = [0; size_of::<Length>()];
     source.read_exact(&mut length)?;
     let length = usize::try_from(Length::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -121,7 +124,7 @@ pub(super) fn next_request(source: &mut impl Read) -> io::Result<Request> {
 }
 
 /// Returns the line of an answer.
-fn line(answer: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(in crate::pgp) fn line(answer: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(END);
     Ok(line)

@@ -17,17 +17,16 @@ use super::protocol::{Request, next_request};
 use crate::pgp::calls::Calls;
 use crate::pgp::gnupg;
 
+/// Limit of descriptors. An agent that `gpg` starts keeps it, and needs a few for each of its clients.
+const DESCRIPTORS_MAX: u64 = 4096;
+
 /// Serves the parent until it closes the socket.
 ///
 /// # Errors
 /// This process was not started as a worker, or its parent sent no valid request.
 pub(crate) fn serve() -> io::Result<()> {
-    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // The group is killed as a whole, so it must be this worker's own.
-    if socket.local_addr().is_err() || getpgrp() != getpid() {
-        return Err(io::Error::other("only the programs of MIG themselves start a worker"));
-    }
-    raise_descriptor_limit()?;
+    let socket = parent_socket()?;
+    limit_descriptors()?;
     let (sender, requests) = sync_channel(1);
     let reader = socket.try_clone()?;
     thread::Builder::new().name("requests".to_owned()).spawn(move || {
@@ -38,14 +37,31 @@ pub(crate) fn serve() -> io::Result<()> {
     answer(&requests, socket)
 }
 
-/// Allows as many descriptors as possible. The limit of the parent may have been lower for a moment,
-/// but a worker would keep it.
-fn raise_descriptor_limit() -> io::Result<()> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return Ok(());
+/// Returns the socket of the parent.
+///
+/// # Errors
+/// This process was not started as a worker or a signer.
+pub(in crate::pgp) fn parent_socket() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // The group is killed as a whole, so it must be this process's own.
+    if socket.local_addr().is_err() || getpgrp() != getpid() {
+        return Err(io::Error::other("only the programs of MIG themselves start a worker"));
     }
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+    Ok(socket)
+}
+
+/// Sets the limit of descriptors for this process and those that it starts. The limit of the parent
+/// may have been lower for a moment, but a worker would keep it.
+///
+/// Before the library starts a program, it closes every descriptor up to the limit, because other
+/// processes of the user cannot list the descriptors of this one, and neither can its own children
+/// ([`crate::spawn::protect`]). With a limit of half a million, as services have, this takes longer
+/// than the program itself.
+pub(in crate::pgp) fn limit_descriptors() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile)
+        .maximum
+        .map_or(DESCRIPTORS_MAX, |maximum| maximum.min(DESCRIPTORS_MAX));
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
 /// Forwards requests until the end of the socket or an invalid request.

@@ -1,9 +1,5 @@
 //! Workers of the unit tests' own executable, with the real GnuPG or with programs in its place.
 
-#![expect(clippy::disallowed_methods, reason = "a test reads /proc")]
-
-use std::fs::{File, read_to_string};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -14,6 +10,7 @@ use super::*;
 use crate::pgp::calls::{Calls, CheckEngine, Export, Passphrase, Sign};
 use crate::pgp::testing::Home;
 use crate::pgp::testing::hang::HangingGpg;
+use crate::pgp::testing::memory::copies;
 use crate::spawn::session::testing::session;
 
 /// More time than any call of these tests takes.
@@ -126,7 +123,7 @@ fn invalid_request_ends_the_worker() {
     let unknown = b"\0\0\0\x02{}";
     let not_base64 = b"\0\0\0\x20{\"Export\":{\"home\":\"!\",\"key\":\"\"}}";
     for request in [&unknown[..], b"\0\0\0\x01x", not_base64, b"\xff\xff\xff\xff"] {
-        let mut worker = process::Process::start(&ARGUMENTS).unwrap();
+        let mut worker = process::Process::start(&ARGUMENTS, &[]).unwrap();
         let deadline = crate::spawn::deadline::Deadline::after(AMPLE);
         let error = worker.exchange(request, deadline, AMPLE).unwrap_err();
         assert!(matches!(error, WorkerError::Ended(_)), "{error}");
@@ -154,27 +151,6 @@ const PASSPHRASE: [u8; 24] = *b"only-copies-of-this-text";
 /// it must not contain it.
 const HIDDEN: &[u8] = b"c36tfT2kc4Cq[YNuc3ZueHiqdz21[Yi1";
 
-/// Returns the number of copies of the passphrase in base64 in the memory of a process.
-fn copies(process: &str) -> usize {
-    let folder = Path::new("/proc").join(process);
-    let memory = File::open(folder.join("mem")).unwrap();
-    let maps = read_to_string(folder.join("maps")).unwrap();
-    let writable = maps.lines().filter(|line| line.contains(" rw"));
-    let found = writable.map(|line| {
-        let (begin, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
-        let address = |text| u64::from_str_radix(text, 16).unwrap();
-        let (begin, end) = (address(begin), address(end));
-        let mut bytes = vec![0; usize::try_from(end - begin).unwrap()];
-        // The mapping may be gone.
-        let size = memory.read_at(&mut bytes, begin).unwrap_or_default();
-        let is_copy = |bytes: &&[u8]| {
-            bytes.iter().zip(HIDDEN).all(|(byte, next)| byte.wrapping_add(1) == *next)
-        };
-        bytes[..size].windows(HIDDEN.len()).filter(is_copy).count()
-    });
-    found.sum()
-}
-
 #[test]
 fn signature_leaves_no_copy_of_the_passphrase() {
     let (home, pool) = (Home::new(), Pool::new(&ARGUMENTS));
@@ -184,7 +160,7 @@ fn signature_leaves_no_copy_of_the_passphrase() {
         let (home, key) = (home.path().to_owned(), key.clone());
         pool.call(Sign { home, key, passphrase, bytes: vec![b'x'; size] }, AMPLE).unwrap().unwrap();
         let worker = group(&pool).as_raw_nonzero().to_string();
-        assert_eq!((copies("self"), copies(&worker)), (0, 0), "{size}");
+        assert_eq!((copies("self", HIDDEN), copies(&worker, HIDDEN)), (0, 0), "{size}");
     }
     pool.close();
 }

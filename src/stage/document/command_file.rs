@@ -13,7 +13,7 @@ const BUFFER_BYTES: usize = 128 * 1024;
 pub(in crate::stage) struct CommandFile {
     file: Box<dyn FsFile>,
     path: PathBuf,
-    buffer: Vec<u8>,
+    buffer: String,
 }
 
 impl CommandFile {
@@ -22,14 +22,14 @@ impl CommandFile {
         if disk.find(path)?.is_some() {
             disk.unlink(path)?;
         }
-        Ok(CommandFile { file: disk.begin(path)?, path: path.to_owned(), buffer: Vec::new() })
+        Ok(CommandFile { file: disk.begin(path)?, path: path.to_owned(), buffer: String::new() })
     }
 
     /// Opens the file after its first `bytes` bytes, and removes the others.
     pub(super) fn resume(disk: &Disk, path: &Path, bytes: u64) -> Result<CommandFile, DiskError> {
         let mut file = disk.resume(path)?;
         file.cut(bytes).context("cut", path)?;
-        Ok(CommandFile { file, path: path.to_owned(), buffer: Vec::new() })
+        Ok(CommandFile { file, path: path.to_owned(), buffer: String::new() })
     }
 
     pub(in crate::stage) fn path(&self) -> &Path {
@@ -37,13 +37,13 @@ impl CommandFile {
     }
 
     /// Appends lines that are already formatted.
-    pub(in crate::stage) fn append(&mut self, lines: &[u8]) -> Result<(), DiskError> {
-        self.file.append(lines).context("write", &self.path)
+    pub(in crate::stage) fn append(&mut self, lines: &str) -> Result<(), DiskError> {
+        self.file.append(lines.as_bytes()).context("write", &self.path)
     }
 
     /// Adds text to the buffer.
     pub(super) fn buffer(&mut self, text: &str) {
-        self.buffer.extend(text.as_bytes());
+        self.buffer.push_str(text);
     }
 
     /// Appends the command that has position `index` in the file.
@@ -53,8 +53,8 @@ impl CommandFile {
     }
 
     /// Writes the buffer.
-    fn write(&mut self) -> Result<(), DiskError> {
-        let written = self.file.append(&self.buffer);
+    pub(super) fn write(&mut self) -> Result<(), DiskError> {
+        let written = self.file.append(self.buffer.as_bytes());
         self.buffer.clear();
         // Release the memory that an unusually large command needed.
         self.buffer.shrink_to(2 * BUFFER_BYTES);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::action::{LargeAnswer, Summary};
-use crate::api::ApiError;
+use crate::api::{ActionState, ApiError};
 use crate::disk::DiskError;
 use crate::names::ActionId;
 use crate::stage::document::DocumentError;
@@ -15,6 +15,11 @@ pub(in crate::stage) const NO_AGENT: &str = "no agent matched the target";
 /// Maximum number of documents of one action. An action has several if its results are fetched
 /// anew.
 pub(super) const DOCUMENTS_MAX: u32 = 1000;
+
+/// Returns whether an action gets no further commands and answers.
+pub(in crate::stage) fn has_ended(seen: &ActionState) -> bool {
+    seen.is_completed() || seen.status == INVALID
+}
 
 /// A complete document.
 #[derive(Debug, Clone)]

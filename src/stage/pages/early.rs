@@ -22,13 +22,14 @@ const MEMORY_BYTES: usize = 2 << 20;
 /// The commands of an early page.
 #[derive(Debug)]
 pub(super) struct EarlyPage {
-    facts: Vec<CommandFacts>,
+    /// The facts of each command, and the size of its line in bytes.
+    commands: Vec<(CommandFacts, usize)>,
     /// The number of commands that were requested.
     count_max: usize,
     /// The first commands, if memory cannot hold all.
     file: Option<CommandFile>,
     /// The other commands, one per line.
-    lines: Vec<u8>,
+    lines: String,
     path: PathBuf,
 }
 
@@ -42,7 +43,7 @@ impl EarlyPage {
     /// becomes too large for memory.
     pub(super) fn new(path: PathBuf, count_max: u32) -> EarlyPage {
         let count_max = usize::try_from(count_max).unwrap_or(usize::MAX);
-        EarlyPage { facts: Vec::new(), count_max, file: None, lines: Vec::new(), path }
+        EarlyPage { commands: Vec::new(), count_max, file: None, lines: String::new(), path }
     }
 
     /// Adds a command; returns `false` if the page is full.
@@ -52,11 +53,12 @@ impl EarlyPage {
         facts: CommandFacts,
         command: &str,
     ) -> Result<bool, DiskError> {
-        if self.facts.len() >= self.count_max {
+        if self.commands.len() >= self.count_max {
             return Ok(false);
         }
-        self.facts.push(facts);
+        let begin = self.lines.len();
         document::push_line(0, command, &mut self.lines);
+        self.commands.push((facts, self.lines.len().saturating_sub(begin)));
         if self.lines.len() < MEMORY_BYTES {
             return Ok(true);
         }
@@ -77,32 +79,29 @@ impl EarlyPage {
         disk: &Disk,
         part: &mut PartialDocument,
     ) -> Result<(), DocumentError> {
-        if self.facts.is_empty() {
+        if self.commands.is_empty() {
             return Ok(());
         }
         if self.file.is_some() {
             // Any of its lines may be large.
             let _permit = LargePermit::wait();
-            let reader = BufReader::new(disk.reader(&self.path)?);
-            self.add_to(part, reader.chain(self.lines.as_slice()))?;
+            let file = BufReader::new(disk.reader(&self.path)?);
+            let (mut lines, mut line) = (file.chain(self.lines.as_bytes()), String::new());
+            for (facts, _) in &self.commands {
+                line.clear();
+                lines.read_line(&mut line).context("read", &self.path)?;
+                part.add(facts, &line)?;
+            }
         } else {
-            self.add_to(part, self.lines.as_slice())?;
+            let mut rest = self.lines.as_str();
+            for (facts, size) in &self.commands {
+                let (line, others) = rest.split_at_checked(*size).unwrap_or((rest, ""));
+                part.add(facts, line)?;
+                rest = others;
+            }
         }
-        self.facts.clear();
-        Ok(())
-    }
-
-    fn add_to(
-        &self,
-        part: &mut PartialDocument,
-        mut lines: impl BufRead,
-    ) -> Result<(), DocumentError> {
-        let mut line = String::new();
-        for facts in &self.facts {
-            line.clear();
-            lines.read_line(&mut line).context("read", &self.path)?;
-            part.add(facts, &line)?;
-        }
+        self.commands.clear();
+        self.lines.clear();
         Ok(())
     }
 
@@ -117,6 +116,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::action::CommandText;
     use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
@@ -131,7 +131,15 @@ mod tests {
         let mut early = EarlyPage::new(file.clone(), u32::MAX);
         for id in 1..=count {
             let command = command(id, bytes);
-            assert!(early.push(&disk, CommandFacts::of(&command, "a").unwrap(), &command).unwrap());
+            assert!(
+                early
+                    .push(
+                        &disk,
+                        CommandFacts::of(CommandText::new(&command, None), "a").unwrap(),
+                        &command
+                    )
+                    .unwrap()
+            );
         }
         let was_file = file.exists();
         early.drain(&disk, &mut part).unwrap();

@@ -3,7 +3,7 @@
 
 mod limits;
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,10 @@ use super::*;
 use crate::action::Signature;
 use crate::api::{ActionState, Dashboard, Found, Posted, Search};
 use crate::clock::testing::TestClock;
-use crate::disk::{COMMAND_PREFIX, RealFs};
+use crate::disk::COMMAND_PREFIX;
+use crate::disk::counting::CountingFs;
+use crate::stage::document::{DocumentError, DocumentLimits};
+use crate::testing::retried;
 
 const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 /// Time after which a test fails if the page that it waits for did not arrive.
@@ -32,6 +35,10 @@ enum Quirk {
     Endless,
     /// Arrives after the page at this offset, with commands of another action.
     Strange(u64),
+    /// Makes the fsyncs of files fail.
+    FailSyncs,
+    /// Arrives after this many fsyncs.
+    Synced(usize),
 }
 
 /// An API with the commands 0, 1, 2, … of an action.
@@ -57,6 +64,7 @@ struct FakeApi {
     changed: Condvar,
     clock: TestClock,
     stop: Stop,
+    fs: Arc<CountingFs>,
 }
 
 impl FakeApi {
@@ -76,6 +84,7 @@ impl FakeApi {
             changed: Condvar::new(),
             clock: TestClock::new(Timestamp::UNIX_EPOCH),
             stop: Stop::new(),
+            fs: Arc::default(),
         }
     }
 
@@ -116,7 +125,7 @@ impl Api for FakeApi {
         _id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> io::Result<()>,
     ) -> Result<Page, ApiError> {
         self.requested.lock().unwrap().push((offset, limit));
         let broken = ApiError::FormTooLong { bytes: 0, limit: 0 };
@@ -125,6 +134,11 @@ impl Api for FakeApi {
         match quirk {
             Some(Quirk::After(other)) => self.wait_for(other),
             Some(Quirk::Slow(span)) => self.clock.set(crate::clock::after(self.clock.now(), span)),
+            Some(Quirk::FailSyncs) => self.fs.fail_file_syncs(),
+            Some(Quirk::Synced(count)) => {
+                let is_synced = || if self.fs.syncs() >= count { Ok(()) } else { Err(()) };
+                retried(is_synced, |()| true).unwrap();
+            }
             Some(Quirk::Strange(other)) => {
                 self.wait_for(other);
                 name = "b";
@@ -151,7 +165,7 @@ impl Api for FakeApi {
                 id % self.distinct + 1
             );
             // The client reports a sink's error in the same way.
-            if sink(&RawValue::from_string(text).unwrap()).is_err() {
+            if sink(CommandText::new(&text, None)).is_err() {
                 self.cut.lock().unwrap().push((offset, id - offset));
                 self.give(offset);
                 return Err(broken_sink());
@@ -195,13 +209,15 @@ fn broken_sink() -> ApiError {
 struct Scratch {
     folder: tempfile::TempDir,
     disk: Disk,
+    fs: Arc<CountingFs>,
 }
 
 impl Scratch {
     fn new() -> Scratch {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
-        Scratch { folder, disk }
+        let fs = Arc::new(CountingFs::default());
+        let disk = Disk::new(fs.clone(), folder.path().join("unused"), COMMAND_PREFIX);
+        Scratch { folder, disk, fs }
     }
 
     /// Reads on from the end of the part.
@@ -318,6 +334,26 @@ fn server_with_short_pages_or_without_counts_is_read_to_the_end() {
 }
 
 #[test]
+fn stored_pages_are_synced_while_others_are_read() {
+    let scratch = Scratch::new();
+    let api = FakeApi { fs: scratch.fs.clone(), ..FakeApi::of(12) };
+    // The first page is synced before the others are requested.
+    let end = scratch.read(&api.with(10, Quirk::Synced(2)), 2);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert_eq!(scratch.ids(), up_to(12));
+}
+
+#[test]
+fn failed_sync_of_a_page_ends_the_read() {
+    let scratch = Scratch::new();
+    let api = FakeApi { fs: scratch.fs.clone(), ..FakeApi::of(40) };
+    let api = api.with(2, Quirk::FailSyncs).with(20, Quirk::Synced(2));
+    let failure = scratch.read(&api, 2).failure;
+    let is_disk = matches!(failure, Some(FetchError::Document(DocumentError::Disk { .. })));
+    assert!(is_disk, "{failure:?}");
+}
+
+#[test]
 fn stop_ends_a_read_at_the_next_command() {
     let scratch = Scratch::new();
     let api = FakeApi::of(100).with(10, Quirk::Stop(3));
@@ -349,39 +385,6 @@ fn early_pages_left_by_a_crash_are_removed() {
     sweep(&scratch.disk, &part).unwrap();
     drop(scratch.read(&FakeApi::of(1), 1));
     assert_eq!(scratch.ids(), up_to(1));
-}
-
-#[test]
-fn rest_of_a_page_beyond_its_limit_is_requested_in_smaller_pages() {
-    let scratch = Scratch::new();
-    let mut api = FakeApi::of(10);
-    api.too_many = 3;
-    let end = scratch.read(&api, 8);
-    assert!(end.failure.is_none(), "{:?}", end.failure);
-    assert_eq!(scratch.ids(), up_to(10));
-    assert_eq!(api.requested(), [(0, 8), (3, 4), (6, 2), (8, 8)]);
-}
-
-#[test]
-fn command_that_fits_into_no_page_is_skipped_if_others_follow() {
-    let scratch = Scratch::new();
-    let mut api = FakeApi::of(10);
-    api.too_large = Some(4);
-    let end = scratch.read(&api, 8);
-    assert!(end.failure.is_none(), "{:?}", end.failure);
-    // It is missing, and all others are there.
-    assert_eq!((end.sent, end.part.len()), (10, 9));
-    assert_eq!(scratch.ids(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
-    assert_eq!(api.requested()[..4], [(0, 8), (4, 1), (4, 2), (4, 4)][..]);
-}
-
-#[test]
-fn command_that_fits_into_no_page_ends_a_read_of_unknown_length() {
-    let mut api = FakeApi::of(10);
-    (api.too_large, api.reports_total) = (Some(0), false);
-    let end = Scratch::new().read(&api, 8);
-    assert!(matches!(end.failure, Some(FetchError::Api(_))), "{:?}", end.failure);
-    assert_eq!(api.requested(), [(0, 1), (0, 2), (0, 4), (0, 8)]);
 }
 
 #[test]

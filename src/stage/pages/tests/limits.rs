@@ -1,7 +1,6 @@
-//! Actions with more commands than a document may have.
+//! Pages and actions with more commands than fit.
 
 use super::*;
-use crate::stage::document::DocumentError;
 
 #[test]
 fn results_beyond_the_limits_of_a_document_end_the_read() {
@@ -45,4 +44,37 @@ fn early_page_holds_no_more_commands_than_requested() {
     assert!(end.failure.is_none(), "{:?}", end.failure);
     assert_eq!(*api.cut.lock().unwrap(), [(8, 4)]);
     assert_eq!(scratch.ids(), up_to(5000));
+}
+
+#[test]
+fn rest_of_a_page_beyond_its_limit_is_requested_in_smaller_pages() {
+    let scratch = Scratch::new();
+    let mut api = FakeApi::of(10);
+    api.too_many = 3;
+    let end = scratch.read(&api, 8);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert_eq!(scratch.ids(), up_to(10));
+    assert_eq!(api.requested(), [(0, 8), (3, 4), (6, 2), (8, 8)]);
+}
+
+#[test]
+fn command_that_fits_into_no_page_is_skipped_if_others_follow() {
+    let scratch = Scratch::new();
+    let mut api = FakeApi::of(10);
+    api.too_large = Some(4);
+    let end = scratch.read(&api, 8);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    // It is missing, and all others are there.
+    assert_eq!((end.sent, end.part.len()), (10, 9));
+    assert_eq!(scratch.ids(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    assert_eq!(api.requested()[..4], [(0, 8), (4, 1), (4, 2), (4, 4)][..]);
+}
+
+#[test]
+fn command_that_fits_into_no_page_ends_a_read_of_unknown_length() {
+    let mut api = FakeApi::of(10);
+    (api.too_large, api.reports_total) = (Some(0), false);
+    let end = Scratch::new().read(&api, 8);
+    assert!(matches!(end.failure, Some(FetchError::Api(_))), "{:?}", end.failure);
+    assert_eq!(api.requested(), [(0, 1), (0, 2), (0, 4), (0, 8)]);
 }

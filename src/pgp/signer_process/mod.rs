@@ -1,0 +1,62 @@
+//! The *signer*: a child process of our own that holds the unlocked key and makes the signatures.
+//!
+//! A signature by GnuPG takes a new process, and with a passphrase gpg-agent derives its key again for
+//! each signature, one after the other. So the key is unlocked once. The signer exports the part of
+//! the key with which GnuPG signs, and signs with OpenSSL, on all cores: a signature takes a
+//! millisecond, and no process.
+//!
+//! ```text
+//! signing thread ─┐                                        ┌▶ gpg, once
+//! signing thread ─┼─ socket: digests ──▶ signer, one group ┤
+//! signing thread ─┘ ◀── RSA numbers ────                   └─ a thread for each core: OpenSSL
+//! ```
+//!
+//! **Why a process of its own.** The key is in the memory of a process that does nothing else: it
+//! reads no action, no answer of the API and no file, and it gets only digests, each of 32 bytes. The
+//! parent builds the signature around the number ([`super::document_signature`]). A fault in the
+//! runner, or a crash of it, exposes no key.
+//!
+//! **Memory.** Other processes of the user cannot trace the signer or read its memory, it writes no
+//! core file, and its memory is never swapped out where the limit of locked memory allows that
+//! ([`memory`]). The key is never written to a file and never sent to the parent. All buffers with it
+//! are wiped; those of GnuPG's library, through which it passes once, are not.
+//!
+//! **The same key as GnuPG.** A signature that GnuPG makes for nobody comes first. It shows whether
+//! GnuPG would sign at all, with its own errors, and which part of the key it takes ([`opening`]). The
+//! answer also has the states of the files that matter ([`stamps`]). The parent compares them before
+//! each signature, and opens the key again if one has changed, if the key has expired meanwhile, or if
+//! the signer has ended ([`super::held_key`]).
+//!
+//! **Other keys.** A key that GnuPG does not export, such as one on a smartcard, stays with GnuPG: a
+//! worker makes each signature ([`super::worker`]).
+//!
+//! **Invariants.** A signer serves one key. It starts no process after it has opened the key. It does
+//! not outlive the program: it is killed at the program's end ([`end_signers`]), or kills its own
+//! group when the parent's end of the socket is closed.
+
+mod memory;
+mod opening;
+mod protocol;
+mod registry;
+mod serve;
+mod stamps;
+mod unlocked;
+
+pub(super) use protocol::{OpenKey, Outcome};
+pub(crate) use registry::end_signers;
+pub(crate) use serve::serve;
+pub(super) use stamps::Stamps;
+pub(super) use unlocked::{Unlocked, open};
+
+/// The argument with which a program becomes a signer. Help texts do not show it.
+pub(crate) const ARGUMENT: &str = "gnupg-signer";
+/// The arguments with which this program's executable becomes a signer.
+#[cfg(not(test))]
+const ARGUMENTS: [&str; 1] = [ARGUMENT];
+/// The same for the executable of the unit tests.
+#[cfg(test)]
+const ARGUMENTS: [&str; 3] =
+    ["--exact", "pgp::signer_process::tests::serve_as_a_signer", "--nocapture"];
+
+#[cfg(test)]
+mod tests;
