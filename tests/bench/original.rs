@@ -19,12 +19,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::backlog::{NEVER, backlog, distinct_jobs};
 use crate::burst::{JOBS, PASSPHRASE_JOBS, POST_WORK, due};
 use crate::home::{Home, Key, Program, Runner};
+use crate::server::COMMAND_BYTES;
 use crate::{Bench, Row, median};
 
 /// The environment variable with the path of the original.
 const VARIABLE: &str = "MIG_ORIGINAL";
 /// Number of measurements of each program.
 const TIMES: usize = 3;
+/// Size of each result in bytes.
+const RESULT_BYTES: usize = 2500;
 /// Time between two looks at the results.
 const LOOK_SPAN: Duration = Duration::from_millis(5);
 /// Time limit for results.
@@ -59,7 +62,7 @@ pub(crate) fn original(bench: &Bench) -> Vec<Row> {
         }),
     ];
     for (commands, times) in [(1000, TIMES), (10_000, 1)] {
-        let what = format!("{commands} results of 4 KB: first request to file");
+        let what = format!("{commands} results of 2.5 KB: first request to file");
         rows.push(compare(&what, times, &programs, |program| {
             fetch(bench, program, &key, commands)
         }));
@@ -121,7 +124,10 @@ fn no_results(bench: &Bench, program: &Program, key: &Key) -> f64 {
 /// Returns the time from the first request for results until they are in a file, in seconds.
 fn fetch(bench: &Bench, program: &Program, key: &Key, commands: u64) -> f64 {
     bench.server.forget();
-    bench.server.state().commands = commands;
+    {
+        let mut state = bench.server.state();
+        (state.commands, state.command_bytes) = (commands, RESULT_BYTES);
+    }
     let home = installation(bench, program, key);
     home.job("job", NEVER);
     home.inflight("job", 7..8, Timestamp::now() - SignedDuration::from_mins(5));
@@ -131,6 +137,7 @@ fn fetch(bench: &Bench, program: &Program, key: &Key, commands: u64) -> f64 {
     let begun = SystemTime::now() - first.elapsed();
     let files = stored(&home, 1);
     runner.stop();
+    bench.server.state().command_bytes = COMMAND_BYTES;
     since(begun, &files)
 }
 
@@ -174,7 +181,15 @@ fn results(home: &Home) -> Vec<PathBuf> {
     };
     let jobs = listed(&home.path("runners")).into_iter();
     let days = jobs.flat_map(|job| listed(&job.join("results")));
-    days.flat_map(|day| listed(&day)).filter(|path| path.extension().is_some()).collect()
+    let files = days.flat_map(|day| listed(&day));
+    files.filter(|file| is_result(file)).collect()
+}
+
+/// Returns whether a path is named `ACTIONID.json`. A file that is still being written may have another
+/// name.
+fn is_result(path: &Path) -> bool {
+    let is_id = |stem: &OsStr| stem.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    path.extension().is_some_and(|suffix| suffix == "json") && path.file_stem().is_some_and(is_id)
 }
 
 /// Returns whether a file of results has been written to its end: the original writes it in place.

@@ -43,7 +43,7 @@ enum MoveSource {
     Stage,
     /// It follows from the outcome of a task on this record, and becomes or stays pending.
     Outcome {
-        record: Record,
+        record: Box<Record>,
         /// Number of attempts that have failed.
         failures: u32,
     },
@@ -113,7 +113,7 @@ impl Engine {
         record: Record,
         now: Timestamp,
     ) {
-        let source = MoveSource::Outcome { record, failures: 0 };
+        let source = MoveSource::Outcome { record: Box::new(record), failures: 0 };
         self.add_request(RequestedMove::new(key, moved, source), now);
     }
 
@@ -194,7 +194,7 @@ impl Engine {
         // Whatever the operator did with the entry meanwhile, the action runs on the fleet.
         warn!(self.parts.log, "action was accepted although its entry was moved"; "run" => %key.1);
         *has_departed = true;
-        Ok(Some(Run::departed(Folder::New, record.clone())))
+        Ok(Some(Run::departed(Folder::New, Record::clone(record))))
     }
 
     /// Returns whether the file of a run that counts already has the accepted action.
@@ -291,7 +291,7 @@ impl Engine {
         let failures = failures.saturating_add(1);
         let delay = backoff::delay(failures, crate::random::jitter(), None);
         let next_attempt = after(now, delay);
-        self.pending.push(PendingOutcome { key, moved, record, next_attempt, failures });
+        self.pending.push(PendingOutcome { key, moved, record: *record, next_attempt, failures });
     }
 
     /// Schedules another attempt after a stage's move could not be made.
@@ -323,7 +323,7 @@ impl Engine {
             let PendingOutcome { key, moved, record, failures, .. } = pending;
             // The move may start the next task, which makes the run busy again.
             self.index.set_busy(&key, false);
-            let source = MoveSource::Outcome { record, failures };
+            let source = MoveSource::Outcome { record: Box::new(record), failures };
             self.add_request(RequestedMove::new(key, moved, source), now);
         }
         self.make_requested(now);
