@@ -23,9 +23,9 @@ use crate::spool::{SlotStamp, Spool, SpoolError};
 use crate::stage::archive::ResultsFolder;
 use crate::stage::submit::JobState;
 
-/// Maximum number of slots that are launched in one turn of the daemon's loop: each launch takes a
-/// few milliseconds.
-pub(super) const SLOTS_MAX: usize = 512;
+/// Maximum number of slots that are launched in one turn of the daemon's loop. The first runs are sent
+/// while others are launched, so there are only as many as share the fsyncs that run at the same time.
+pub(super) const SLOTS_MAX: usize = 16;
 
 /// What a scan of the jobs includes.
 #[derive(Debug)]

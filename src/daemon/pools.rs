@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::Event;
-use super::request_slots::RequestSlots;
+use super::request_slots::{QueuedRequest, RequestSlots};
 use super::workers::{FinishedTask, Task, WorkerContext};
 use crate::stage::TaskKind;
 
-/// Returns whether a task is a short request to the API.
-const fn is_request(kind: &TaskKind) -> bool {
-    match kind {
-        TaskKind::Post | TaskKind::Search | TaskKind::QueryStatus => true,
-        TaskKind::Sign { .. } | TaskKind::Fetch | TaskKind::Deliver(_) => false,
-    }
-}
+/// Number of tasks that wait for each request that is under way: while the engine records outcomes, the
+/// next requests are sent.
+const AHEAD: usize = 1;
+/// The same for status queries, which only read: the outcomes of many are recorded together.
+const QUERIES_AHEAD: usize = 8;
+/// Number of pools.
+const POOLS: usize = 4;
 
 /// Groups of tasks that do not delay each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pool {
-    /// Short requests to the API, and signatures.
+    /// Signatures, and the short requests to the API that follow them.
     Submit,
+    /// Queries of the status of actions.
+    Query,
     /// Fetches of results, which take long.
     Fetch,
     /// Plugins.
@@ -32,9 +34,8 @@ impl Pool {
     /// Returns the pool that a kind of task belongs to.
     pub(crate) const fn of(kind: &TaskKind) -> Pool {
         match kind {
-            TaskKind::Sign { .. } | TaskKind::Post | TaskKind::Search | TaskKind::QueryStatus => {
-                Pool::Submit
-            }
+            TaskKind::Sign { .. } | TaskKind::Post | TaskKind::Search => Pool::Submit,
+            TaskKind::QueryStatus => Pool::Query,
             TaskKind::Fetch => Pool::Fetch,
             TaskKind::Deliver(_) => Pool::Deliver,
         }
@@ -43,6 +44,7 @@ impl Pool {
     const fn name(self) -> &'static str {
         match self {
             Pool::Submit => "submit",
+            Pool::Query => "query",
             Pool::Fetch => "fetch",
             Pool::Deliver => "deliver",
         }
@@ -54,36 +56,53 @@ impl Pool {
 pub(crate) struct Workers {
     context: Arc<WorkerContext>,
     events: Sender<Event>,
-    limits: [usize; 3],
-    busy: [usize; 3],
+    limits: [usize; POOLS],
+    busy: [usize; POOLS],
+    /// Slots for short requests.
     requests: RequestSlots,
+    /// Slots for fetches.
+    fetches: RequestSlots,
 }
 
 impl Workers {
-    /// Returns idle workers: at most `parallel` runs are posted and at most `parallel` are fetched at
+    /// Returns idle workers: at most `parallel` short requests and `parallel` fetches are under way at
     /// once, and at most `plugins` plugins run.
     ///
-    /// While runs are posted, the next ones are signed, all but one of as many: with one worker, each
-    /// run is signed after the one before it was posted.
+    /// Further runs are prepared and wait for their requests. If `parallel` is 1, none are: each task
+    /// begins after the outcome of the one before it was recorded.
     pub(crate) fn new(
         context: Arc<WorkerContext>,
         events: Sender<Event>,
         parallel: usize,
         plugins: usize,
     ) -> Workers {
-        let submits = parallel.saturating_mul(2).saturating_sub(1);
-        let requests = RequestSlots::new(parallel);
-        Workers { context, events, limits: [submits, parallel, plugins], busy: [0; 3], requests }
+        let with =
+            |ahead: usize| if parallel == 1 { 1 } else { parallel.saturating_mul(1 + ahead) };
+        let limits = [with(AHEAD), with(QUERIES_AHEAD), with(AHEAD), plugins];
+        let (requests, fetches) = (RequestSlots::new(parallel), RequestSlots::new(parallel));
+        Workers { context, events, limits, busy: [0; POOLS], requests, fetches }
     }
 
     /// Returns the number of free workers of a pool.
     pub(crate) fn free(&self, pool: Pool) -> usize {
-        let [submit, fetch, deliver] = self.limits;
-        let [submits, fetches, deliveries] = self.busy;
+        let [submit, query, fetch, deliver] = self.limits;
+        let [submits, queries, fetches, deliveries] = self.busy;
         match pool {
             Pool::Submit => submit.saturating_sub(submits),
+            Pool::Query => query.saturating_sub(queries),
             Pool::Fetch => fetch.saturating_sub(fetches),
             Pool::Deliver => deliver.saturating_sub(deliveries),
+        }
+    }
+
+    /// Queues the request of a task, if it has one.
+    fn queue(&self, kind: &TaskKind) -> Option<QueuedRequest> {
+        match kind {
+            TaskKind::Post | TaskKind::Search | TaskKind::QueryStatus => {
+                Some(self.requests.queue())
+            }
+            TaskKind::Fetch => Some(self.fetches.queue()),
+            TaskKind::Sign { .. } | TaskKind::Deliver(_) => None,
         }
     }
 
@@ -94,7 +113,7 @@ impl Workers {
 
     /// Returns whether all workers are idle.
     pub(crate) fn are_idle(&self) -> bool {
-        self.busy == [0; 3]
+        self.busy == [0; POOLS]
     }
 
     /// Returns the number of tasks that run.
@@ -111,7 +130,7 @@ impl Workers {
         let pool = Pool::of(&task.kind);
         let (context, events) = (Arc::clone(&self.context), self.events.clone());
         let name = format!("{} {}", pool.name(), task.record.name);
-        let mut request = is_request(&task.kind).then(|| self.requests.queue());
+        let mut request = self.queue(&task.kind);
         std::thread::Builder::new().name(name).spawn(move || {
             if let Some(request) = &mut request {
                 request.wait();
@@ -139,9 +158,10 @@ impl Workers {
     }
 
     fn count(&mut self, pool: Pool) -> &mut usize {
-        let [submit, fetch, deliver] = &mut self.busy;
+        let [submit, query, fetch, deliver] = &mut self.busy;
         match pool {
             Pool::Submit => submit,
+            Pool::Query => query,
             Pool::Fetch => fetch,
             Pool::Deliver => deliver,
         }

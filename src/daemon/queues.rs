@@ -16,6 +16,7 @@ pub(super) type Owner = Option<JobName>;
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     submit: Queue,
+    query: Queue,
     fetch: Queue,
     deliver: Queue,
 }
@@ -24,6 +25,7 @@ impl Queues {
     pub(super) fn of(&mut self, pool: Pool) -> &mut Queue {
         match pool {
             Pool::Submit => &mut self.submit,
+            Pool::Query => &mut self.query,
             Pool::Fetch => &mut self.fetch,
             Pool::Deliver => &mut self.deliver,
         }
@@ -32,7 +34,7 @@ impl Queues {
     /// Returns the number of queued runs.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        [&self.submit, &self.fetch, &self.deliver].map(Queue::len).iter().sum()
+        [&self.submit, &self.query, &self.fetch, &self.deliver].map(Queue::len).iter().sum()
     }
 }
 

@@ -151,6 +151,7 @@ impl Disk {
     /// Replaces the content of a file; `NotFound` if another process has moved it away.
     ///
     /// If the file at `path` does not have the inode `expected`, it is kept in the scratch folder.
+    #[cfg(any(test, feature = "platform"))]
     pub(crate) fn rewrite(
         &self,
         path: &Path,

@@ -148,7 +148,7 @@ impl Engine {
         // The moves may have made other runs due.
         self.decide_due(now);
         let mut is_work_left = false;
-        for pool in [Pool::Deliver, Pool::Submit, Pool::Fetch] {
+        for pool in [Pool::Deliver, Pool::Submit, Pool::Query, Pool::Fetch] {
             is_work_left |= self.serve_queue(pool, now);
         }
         self.update_error_marker();

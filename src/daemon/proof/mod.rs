@@ -18,3 +18,4 @@ mod scenario;
 mod scenario_list;
 mod seeded_random;
 mod simulation;
+mod simulation_checks;
