@@ -1,9 +1,12 @@
 //! Launches runs when the slots of their jobs are due.
 //!
+//! The last slot of a job that has a new run is recorded a little later, when no other run waits to
+//! be launched or sent: until then, the run on disk shows that its slot was launched.
+//!
 //! **Failure.** A slot that cannot be launched is retried until it succeeds, until the job's next
 //! slot is due, or until the job is removed or paused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,23 +14,29 @@ use slog::{Logger, warn};
 
 use super::disk_errors::{DiskErrors, Subject};
 use super::index::Index;
-use super::job_calendar::{JobCalendar, SLOTS_MAX, Slot, overlaps};
+use super::job_calendar::{SLOTS_MAX, Slot, overlaps};
 use super::metrics_recorder::MetricsRecorder;
 use super::settings::Parts;
 use crate::clock::after;
 use crate::names::{JobName, RunId};
-use crate::spool::{Origin, Record, Run, RunChange, Spool, SpoolError};
+use crate::spool::{Origin, Record, Run, RunChange, SpoolError};
 use crate::stage::launch;
 use crate::stage::submit::JobState;
 
 /// Delay before a failed launch is retried.
 const RETRY: Duration = Duration::from_secs(5);
+/// Time after which the last slots are recorded although other runs wait.
+const RECORD_WITHIN: Duration = Duration::from_secs(1);
 
 /// Launches slots, and keeps those that could not be launched yet.
 #[derive(Debug, Default)]
 pub(super) struct Launcher {
     /// Slots that could not be launched, each with the time of the next attempt.
     failed: BTreeMap<JobName, (Slot, Timestamp)>,
+    /// Jobs with a new run whose last slot is not recorded yet.
+    unrecorded: BTreeSet<JobName>,
+    /// When the first of them was launched.
+    unrecorded_since: Option<Timestamp>,
 }
 
 /// The parts of the engine that record launches, apart from the spool.
@@ -76,11 +85,11 @@ impl Launcher {
         recorders: &mut LaunchRecorders<'_>,
         now: Timestamp,
     ) -> Vec<Run> {
-        let (mut runs, mut launched, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut runs, mut without_run, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for slot in slots {
             match record(&slot, parts, index, now) {
                 Ok(Some(record)) => changes.push((slot, RunChange::launch(record))),
-                Ok(None) => launched.push(slot.job.name.clone()),
+                Ok(None) => without_run.push(slot.job.name.clone()),
                 Err(error) => self.launch_failed(slot, &error, recorders, now),
             }
         }
@@ -97,11 +106,37 @@ impl Launcher {
                     continue;
                 }
             }
-            launched.push(name);
+            self.unrecorded.insert(name);
+            self.unrecorded_since.get_or_insert(now);
         }
-        // After the launch: if a crash prevents these writes, the runs on disk count as the record.
-        record_slots(launched, &parts.calendar, &parts.spool, recorders.errors, now);
+        record_slots(without_run, parts, recorders.errors, now);
         runs
+    }
+
+    /// Records the last slots of jobs that have a new run, at most [`SLOTS_MAX`] of them; returns
+    /// when to call this again. While other runs wait, nothing is recorded within
+    /// [`RECORD_WITHIN`].
+    pub(super) fn record_slots(
+        &mut self,
+        parts: &Parts,
+        errors: &mut DiskErrors,
+        do_others_wait: bool,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let since = self.unrecorded_since?;
+        let due = after(since, RECORD_WITHIN);
+        // The clock may have been set back.
+        if do_others_wait && since <= now && now < due {
+            return Some(due);
+        }
+        let first: Vec<JobName> = self.unrecorded.iter().take(SLOTS_MAX).cloned().collect();
+        self.unrecorded.retain(|job| !first.contains(job));
+        record_slots(first, parts, errors, now);
+        if self.unrecorded.is_empty() {
+            self.unrecorded_since = None;
+            return None;
+        }
+        Some(now)
     }
 
     /// Keeps a slot that could not be launched. The retry does not count as late: the slot was found
@@ -123,7 +158,7 @@ impl Launcher {
         let mut jobs = errors.failing_slots();
         // A slot that could not be launched yet is recorded after its launch.
         jobs.retain(|job| !self.failed.contains_key(job));
-        record_slots(jobs, &parts.calendar, &parts.spool, errors, now);
+        record_slots(jobs, parts, errors, now);
     }
 
     /// Makes all retries due at `now`.
@@ -168,14 +203,8 @@ fn log_overlap(log: &Logger, job: &JobName, slot: Timestamp) {
 }
 
 /// Records the last slots of jobs in the spool, together.
-fn record_slots(
-    jobs: Vec<JobName>,
-    calendar: &JobCalendar,
-    spool: &Spool,
-    errors: &mut DiskErrors,
-    now: Timestamp,
-) {
-    for (job, recorded) in calendar.record_slots(jobs, spool) {
+fn record_slots(jobs: Vec<JobName>, parts: &Parts, errors: &mut DiskErrors, now: Timestamp) {
+    for (job, recorded) in parts.calendar.record_slots(jobs, &parts.spool) {
         match recorded {
             Ok(()) => errors.clear(&Subject::Slot(job)),
             Err(error) => {

@@ -273,6 +273,7 @@ impl Daemon {
             warn!(self.log, "stop timeout exceeded; the next start resumes unfinished work");
         }
         self.engine.record_pending();
+        self.engine.record_all_slots();
         self.engine.workers_mut().end_leftovers();
         self.engine.remove_retry_report();
         info!(self.log, "stopped");

@@ -31,6 +31,11 @@ impl Queues {
         }
     }
 
+    /// Returns whether no run waits for a worker.
+    pub(super) fn are_empty(&self) -> bool {
+        [&self.submit, &self.query, &self.fetch, &self.deliver].into_iter().all(Queue::is_empty)
+    }
+
     /// Returns the number of queued runs.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -11,6 +11,7 @@
 mod dispatch;
 #[cfg(test)]
 mod inspection;
+mod launching;
 mod moves;
 mod outcomes;
 mod scan_state;
@@ -29,7 +30,7 @@ use super::circuit_breaker::CircuitBreaker;
 use super::disk_errors::{DiskErrors, Subject};
 use super::disk_space::DiskSpace;
 use super::index::{Index, Key, TrackedRun};
-use super::launcher::{LaunchRecorders, Launcher};
+use super::launcher::Launcher;
 use super::metrics_recorder::MetricsRecorder;
 use super::move_queue::{MOVES_MAX, MoveQueue, PlannedKind, PlannedMove};
 use super::notifier::{EngineStatus, RunCounts};
@@ -123,14 +124,6 @@ impl Engine {
         }
     }
 
-    /// Launches the slots that are due.
-    pub(super) fn launch_due(&mut self, now: Timestamp) {
-        let recorders = LaunchRecorders { errors: &mut self.errors, metrics: &mut self.metrics };
-        for run in self.launcher.launch_due(&mut self.parts, &self.index, recorders, now) {
-            self.track(run);
-        }
-    }
-
     /// Processes the runs that are due, makes moves and starts tasks, each as far as one turn
     /// allows; returns when to call this again.
     ///
@@ -151,11 +144,17 @@ impl Engine {
         for pool in [Pool::Deliver, Pool::Submit, Pool::Query, Pool::Fetch] {
             is_work_left |= self.serve_queue(pool, now);
         }
+        let next_record = self.record_slots(now);
         self.update_error_marker();
         if is_work_left || !self.is_stopping() && !self.moves.is_empty() {
             return Some(now);
         }
-        let next = [self.index.next_due(), self.pending.next_attempt(), self.launcher.next_retry()];
+        let next = [
+            self.index.next_due(),
+            self.pending.next_attempt(),
+            self.launcher.next_retry(),
+            next_record,
+        ];
         next.into_iter().flatten().min()
     }
 

@@ -39,12 +39,35 @@ fn jobs_that_are_due_at_once_are_launched_together() {
     rig.launch_due();
     assert_eq!(count(&rig, Folder::New), JOBS);
     assert_eq!(fs.folder_syncs(&rig.path("spool/action/new")), 1);
-    assert_eq!(fs.folder_syncs(&slots), 1);
-    // After a restart, none of them is launched again.
+    assert_eq!(fs.folder_syncs(&slots), 0);
+    // After a restart, none of them is launched again, although their slots were not recorded.
     rig.crash();
     rig.start();
     rig.launch_due();
     assert_eq!(count(&rig, Folder::New), JOBS);
+}
+
+#[test]
+fn launched_slots_are_recorded_together_when_no_run_waits() {
+    let (mut rig, fs) = rig("");
+    rig.start();
+    fs.reset();
+    rig.run_at("2026-11-22T12:01:00Z");
+    assert_eq!(fs.folder_syncs(&rig.path("spool/.slots")), 1);
+}
+
+#[test]
+fn launched_slots_are_recorded_within_a_second_although_runs_wait() {
+    let (mut rig, fs) = rig("");
+    rig.workers.parallel = 1;
+    rig.start();
+    fs.reset();
+    for (now, syncs) in [("2026-11-22T12:01:00Z", 0), ("2026-11-22T12:01:01Z", 1)] {
+        rig.set_clock(now);
+        rig.launch_due();
+        rig.process_due();
+        assert_eq!(fs.folder_syncs(&rig.path("spool/.slots")), syncs, "{now}");
+    }
 }
 
 #[test]
