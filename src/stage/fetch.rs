@@ -22,7 +22,7 @@ use crate::disk::{Disk, FileKind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
-use outcome::{DOCUMENTS_MAX, has_ended};
+use outcome::{DOCUMENTS_MAX, INVALID, has_ended};
 pub(crate) use outcome::{FetchError, Fetched};
 pub(crate) use verdict::fetched;
 pub(super) use verdict::missing_results;
@@ -119,8 +119,8 @@ pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
     directory.join("results").join(format!("{id}.json"))
 }
 
-/// Returns the state of an action that had ended without commands when the platform was last asked.
-/// If its page of commands is empty as well, the platform need not be asked again.
+/// Returns the state of an action that had ended without commands when its status was last queried.
+/// If its page of commands is empty as well, the status is not queried again.
 fn known_as_empty(record: &Record) -> Option<ActionState> {
     let seen = ActionState { status: record.status.clone()?, sent: record.sent? };
     (seen.sent == 0 && has_ended(&seen)).then_some(seen)
@@ -262,26 +262,16 @@ impl Fetcher<'_> {
         }
         let part = PartialDocument::open(self.disk, &part_path(document), head)?;
         pages::sweep(self.disk, part.path())?;
-        // Commands of the same instant have no fixed order: one can move to another page between
-        // two requests. If some are missing, all are read again.
-        let from = if progress.missing_attempts == 0 { part.len() } else { 0 };
-        let reader = PageReader {
-            api: self.api,
-            disk: self.disk,
-            clock: self.clock,
-            stop: self.stop,
-            id,
-            action_name: &record.request.action_name,
-            pages: self.pages,
+        let known = known_as_empty(record);
+        // The platform found no agent for the action, so it never has commands.
+        let is_without_agent = known.as_ref().is_some_and(|seen| seen.status == INVALID);
+        let (part, sent) = if is_without_agent && part.len() == 0 {
+            (part, 0)
+        } else {
+            self.read_pages(record, id, part, progress)?
         };
-        let ReadEnd { part, sent, page_size, failure } =
-            reader.read(part, from, progress.page_size);
-        progress.page_size = page_size;
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
         // Without commands, as after an empty first page, only the action states their number.
-        let seen = match known_as_empty(record) {
+        let seen = match known {
             Some(seen) if part.len() == 0 => Some(seen),
             _ if part.sent() == 0 => self.query_status(id)?,
             _ => None,
@@ -298,6 +288,33 @@ impl Fetcher<'_> {
         let large = part.large().to_vec();
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
         Ok(Collected { summary, large, seen })
+    }
+
+    /// Adds the commands of all pages to a partial document; returns it and the number of commands
+    /// that the platform states.
+    fn read_pages(
+        &self,
+        record: &Record,
+        id: ActionId,
+        part: PartialDocument,
+        progress: &mut FetchProgress,
+    ) -> Result<(PartialDocument, u64), FetchError> {
+        // Commands of the same instant have no fixed order: one can move to another page between
+        // two requests. If some are missing, all are read again.
+        let from = if progress.missing_attempts == 0 { part.len() } else { 0 };
+        let reader = PageReader {
+            api: self.api,
+            disk: self.disk,
+            clock: self.clock,
+            stop: self.stop,
+            id,
+            action_name: &record.request.action_name,
+            pages: self.pages,
+        };
+        let ReadEnd { part, sent, page_size, failure } =
+            reader.read(part, from, progress.page_size);
+        progress.page_size = page_size;
+        failure.map_or(Ok((part, sent)), Err)
     }
 
     /// Removes the partial document if the action is completed or the grace period has ended, so

@@ -30,6 +30,7 @@ const AHEAD: i64 = 6;
 /// Jobs that were due at the same instant.
 #[derive(Debug)]
 pub(crate) struct Burst {
+    home: Home,
     /// Time until the last action was accepted, in seconds.
     pub(crate) seconds: f64,
     /// The requests that the runner has sent, each with the address of its connection.
@@ -44,7 +45,7 @@ pub(crate) fn burst(bench: &Bench) -> Vec<Row> {
     for _ in 0..TIMES {
         let runner = Program::runner();
         let plain = due(&runner, &bench.server, &key, JOBS, POST_WORK);
-        let bound = bound(&bench.server, &plain.requests);
+        let bound = bound(&bench.server, &plain.home, &plain.requests);
         let unlocked = due(&runner, &bench.server, &bench.key, PASSPHRASE_JOBS, POST_WORK);
         free.push(due(&runner, &bench.server, &key, JOBS, Duration::ZERO).seconds);
         ratios.push(plain.seconds / bound);
@@ -97,15 +98,14 @@ pub(crate) fn due(
         (last, std::mem::take(&mut state.requests))
     };
     runner.stop();
-    Burst { seconds: (last - at).as_secs_f64(), requests }
+    Burst { home, seconds: (last - at).as_secs_f64(), requests }
 }
 
 /// Returns the time that a minimal client needs for the same requests, in seconds: it makes each
-/// request durable in a file of its own, sixteen at once, and then posts it, on as many connections
-/// as the runner has used.
-fn bound(server: &Server, requests: &[(SocketAddr, Vec<u8>)]) -> f64 {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let entries = folder.path().join("entries");
+/// request durable in a file of its own in `home`, sixteen at once, and then posts it, on as many
+/// connections as the runner has used.
+fn bound(server: &Server, home: &Home, requests: &[(SocketAddr, Vec<u8>)]) -> f64 {
+    let entries = home.path("entries");
     make(&entries);
     let connections = requests.iter().map(|(from, _)| from).collect::<HashSet<_>>().len();
     server.forget();

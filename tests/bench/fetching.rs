@@ -97,6 +97,7 @@ fn fetches(bench: &Bench, connections: usize) -> Fetches {
         fetches.times.push((end - begin).as_secs_f64());
         fetches.peaks.push(runner.memory("VmHWM"));
         runner.stop();
+        home.discard();
     }
     fetches
 }

@@ -6,12 +6,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 pub(crate) const PASSPHRASE: &str = "measure";
 /// Time limit for the next line of the log.
@@ -22,7 +24,7 @@ const TICKS: f64 = 100.0;
 /// A key in a GnuPG home. The path is short enough for GnuPG's sockets.
 #[derive(Debug)]
 pub(crate) struct Key {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     pub(crate) fingerprint: String,
     passphrase: String,
 }
@@ -76,16 +78,32 @@ impl Drop for Key {
     }
 }
 
+/// The folders of all installations. They are kept until the program ends: the next measurements would
+/// be slower, because ext4 without a journal does not reuse the inodes of files that were deleted in the
+/// last minutes, and its search for a free one takes longer the more there are.
+static KEPT: Mutex<Vec<Arc<TempDir>>> = Mutex::new(Vec::new());
+
+/// Removes all installations when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Removal;
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        KEPT.lock().expect("no thread panics").clear();
+    }
+}
+
 /// An installation in a new folder, on the disk of the build.
 #[derive(Debug)]
 pub(crate) struct Home {
-    folder: tempfile::TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Home {
     /// Creates an installation for the platform at `port`. `client` is added to the section `[client]`.
     pub(crate) fn new(key: &Key, port: u16, check: u32, client: &str) -> Home {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
+        KEPT.lock().expect("no thread panics").push(Arc::clone(&folder));
         let home = Home { folder };
         for name in ["runners", "plugins"] {
             make(&home.path(name));
@@ -108,6 +126,11 @@ impl Home {
     /// Returns a path in the installation.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Removes the installation now, because it has few files, and large ones.
+    pub(crate) fn discard(self) {
+        fs::remove_dir_all(self.folder.path()).expect("the folder exists");
     }
 
     /// Replaces `from` with `to` in the configuration.

@@ -37,7 +37,7 @@ mod rivals;
 mod server;
 mod transitions;
 
-use home::{Key, PASSPHRASE};
+use home::{Key, PASSPHRASE, Removal};
 use server::Server;
 
 /// Number of measurements of each figure.
@@ -133,6 +133,7 @@ const MEASURES: &[(&str, Measure)] = &[
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let _removal = Removal;
     let bench = Bench { key: Key::new(PASSPHRASE), server: Server::start() };
     println!("{:<64} {:>14} {:>14}", "what", "figure", "aim");
     for (name, measure) in MEASURES {
