@@ -72,6 +72,7 @@ impl MetricsRecorder {
             TaskOutcome::Signed(_)
             | TaskOutcome::Searched(..)
             | TaskOutcome::StatusQueried(_)
+            | TaskOutcome::TurnedAway
             | TaskOutcome::Stopped => {}
         }
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use super::Event;
 use super::request_slots::{QueuedRequest, RequestSlots};
-use super::workers::{FinishedTask, Task, WorkerContext};
+use super::workers::{FinishedTask, Task, TaskOutcome, WorkerContext};
 use crate::stage::TaskKind;
 
 /// Number of tasks that wait for each request that is under way: while the engine records outcomes, the
@@ -131,12 +131,21 @@ impl Workers {
         let (context, events) = (Arc::clone(&self.context), self.events.clone());
         let name = format!("{} {}", pool.name(), task.record.name);
         let mut request = self.queue(&task.kind);
+        let queued = context.clock.now();
         std::thread::Builder::new().name(name).spawn(move || {
-            if let Some(request) = &mut request {
-                request.wait();
-            }
+            let has_slot = request.as_mut().is_none_or(QueuedRequest::wait);
             let began = std::time::Instant::now();
-            let outcome = context.perform(&task);
+            let outcome = if has_slot && !task.is_outdated(queued, context.clock.now()) {
+                context.perform(&task)
+            } else {
+                TaskOutcome::TurnedAway
+            };
+            if let Some(request) = &request
+                && outcome.shows_api_down()
+            {
+                request.turn_others_away();
+            }
+            // Its slot is free for the next request.
             drop(request);
             let finished = FinishedTask { task, outcome, took: began.elapsed() };
             // The receiver is dropped only when the process is about to end.
@@ -144,6 +153,12 @@ impl Workers {
         })?;
         *self.count(pool) += 1;
         Ok(())
+    }
+
+    /// Turns away the tasks whose requests wait for others: they are not sent.
+    pub(crate) fn turn_away(&self) {
+        self.requests.turn_away();
+        self.fetches.turn_away();
     }
 
     /// Ends the processes that plugins have left behind, because the runner is stopping.

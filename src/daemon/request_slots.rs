@@ -2,7 +2,8 @@
 //!
 //! More runs than that are being submitted, so that the next ones are signed and recorded while
 //! requests of others are under way. Their requests wait here, in the order in which they were
-//! queued.
+//! queued. When the circuit breaker trips, they are turned away, so that an API that is down is not
+//! sent one after the other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ struct State {
     waiting: VecDeque<u64>,
     /// Number of the next request.
     next: u64,
+    /// Requests with smaller numbers no longer wait.
+    turned_away: u64,
 }
 
 /// A request that waits for its slot, or has it until it is dropped.
@@ -31,7 +34,7 @@ pub(super) struct QueuedRequest {
 
 impl RequestSlots {
     pub(super) fn new(count: usize) -> RequestSlots {
-        let state = State { free: count, waiting: VecDeque::new(), next: 0 };
+        let state = State { free: count, waiting: VecDeque::new(), next: 0, turned_away: 0 };
         RequestSlots(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
@@ -44,25 +47,45 @@ impl RequestSlots {
         QueuedRequest { slots: self.clone(), number, has_slot: false }
     }
 
+    /// Turns away all requests that wait.
+    pub(super) fn turn_away(&self) {
+        let mut state = self.lock();
+        state.waiting.clear();
+        state.turned_away = state.next;
+        drop(state);
+        self.0.1.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl QueuedRequest {
-    /// Waits until a slot is free and all requests before this one have theirs.
-    pub(super) fn wait(&mut self) {
+    /// Waits until a slot is free and all requests before this one have theirs. Returns `false` if
+    /// the request was turned away and must not be sent.
+    pub(super) fn wait(&mut self) -> bool {
         let is_waiting = |state: &mut State| {
-            state.free == 0 || state.waiting.front().is_some_and(|first| *first != self.number)
+            let is_first = state.waiting.front() == Some(&self.number);
+            self.number >= state.turned_away && !(is_first && state.free > 0)
         };
         let waited = self.slots.0.1.wait_while(self.slots.lock(), is_waiting);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if self.number < state.turned_away {
+            return false;
+        }
         state.waiting.pop_front();
         state.free -= 1;
         drop(state);
         self.has_slot = true;
         // The next one may have a free slot too.
         self.slots.0.1.notify_all();
+        true
+    }
+
+    /// Turns away all requests that wait.
+    pub(super) fn turn_others_away(&self) {
+        self.slots.turn_away();
     }
 }
 
@@ -91,8 +114,7 @@ mod tests {
     fn requests_get_their_slots_in_order() {
         let slots = RequestSlots::new(2);
         let (mut first, mut second) = (slots.queue(), slots.queue());
-        first.wait();
-        second.wait();
+        assert!(first.wait() && second.wait());
         let (sender, served) = channel();
         let queued: Vec<_> = (0..3).map(|number| (number, slots.queue())).collect();
         // Their threads begin in another order.
@@ -102,14 +124,14 @@ mod tests {
             .map(|(number, mut request)| {
                 let sender = sender.clone();
                 thread::spawn(move || {
-                    request.wait();
+                    assert!(request.wait());
                     sender.send(number).unwrap();
                     // It keeps its slot until the test ends.
                     request
                 })
             })
             .collect();
-        // A request that never begins is no obstacle.
+        // A request that is dropped before it begins does not stop those behind it.
         let abandoned = slots.queue();
         assert!(served.try_recv().is_err());
         drop(second);
@@ -125,5 +147,20 @@ mod tests {
         drop(requests.next());
         drop(requests.next());
         assert_eq!(slots.lock().free, 2);
+    }
+
+    #[test]
+    fn requests_that_wait_are_turned_away_and_later_ones_are_not() {
+        let slots = RequestSlots::new(1);
+        let mut first = slots.queue();
+        assert!(first.wait());
+        let mut waiting = slots.queue();
+        let waiter = thread::spawn(move || waiting.wait());
+        slots.turn_away();
+        assert!(!waiter.join().unwrap());
+        let mut later = slots.queue();
+        drop(first);
+        assert!(later.wait());
+        assert_eq!(slots.lock().free, 0);
     }
 }

@@ -17,6 +17,7 @@ mod signing_periods;
 mod slots;
 mod stopping;
 mod superseded;
+mod turned_away;
 mod watches;
 
 use super::testing::{PostReply, Rig};

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::index::Key;
 use crate::action::{Signature, Signer};
-use crate::api::{ActionState, Api, ApiError, Found, Posted, Scope, Search};
-use crate::clock::{Clock, before};
+use crate::api::{ActionState, Api, ApiError, Found, Next, Posted, Scope, Search};
+use crate::clock::{Clock, before, elapsed};
 use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
 use crate::plugin::run::{OUTPUT_BYTES_MAX, PluginCall, PluginExit, PluginLimits};
@@ -73,6 +73,16 @@ pub(crate) struct Task {
     pub(super) taken: BTreeSet<ActionId>,
 }
 
+impl Task {
+    /// Returns whether the action of a POST that was queued at `queued` must be signed again with
+    /// later dates: the POST has waited for more than half of the action's time on the fleet.
+    pub(super) fn is_outdated(&self, queued: Timestamp, now: Timestamp) -> bool {
+        self.kind == TaskKind::Post
+            && !self.record.request.verbatim
+            && elapsed(queued, now) > self.record.settings.expiry / 2
+    }
+}
+
 /// Why a search for an action failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SearchError {
@@ -99,6 +109,8 @@ pub(crate) enum TaskOutcome {
     Fetched(FetchAttempt),
     /// Of [`TaskKind::Deliver`].
     Delivered(PluginName, Result<PluginExit, PluginError>),
+    /// Of a kind that sends a request: the task waited for other requests, and sent none.
+    TurnedAway,
     /// Of any kind: the runner stopped before the task began, or before it was complete.
     Stopped,
 }
@@ -128,6 +140,18 @@ impl TaskOutcome {
         if is_stopped { TaskOutcome::Stopped } else { self }
     }
 
+    /// Returns whether the outcome shows that other requests would fail as well.
+    pub(super) fn shows_api_down(&self) -> bool {
+        match self {
+            TaskOutcome::Posted(Posted::Refused { next, .. }) => *next == Next::BackOffAll,
+            TaskOutcome::Searched(Err(SearchError::Api(error)), _)
+            | TaskOutcome::Fetched(FetchAttempt { fetched: Err(FetchError::Api(error)), .. }) => {
+                error.scope() == Scope::Api
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether the outcome shows that the API answers.
     pub(super) fn shows_api_up(&self) -> bool {
         let answers = |error: &ApiError| error.scope() == Scope::Request;
@@ -146,7 +170,10 @@ impl TaskOutcome {
                     Ok(_) | Err(FetchError::Missing { .. } | FetchError::NotFinal { .. })
                 ),
             },
-            TaskOutcome::Signed(_) | TaskOutcome::Delivered(..) | TaskOutcome::Stopped => false,
+            TaskOutcome::Signed(_)
+            | TaskOutcome::Delivered(..)
+            | TaskOutcome::TurnedAway
+            | TaskOutcome::Stopped => false,
         }
     }
 }

@@ -31,6 +31,9 @@ impl Engine {
         self.end_attempt(&key, &kind);
         debug!(self.parts.log, "task finished"; "run" => %key.1, "task" => kind_name(&kind),
             "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        if let TaskOutcome::TurnedAway = outcome {
+            return self.turned_away(key, &kind, task.record, now);
+        }
         if kind == TaskKind::Post
             && let Some(attempts) = self.index.attempts_mut(&key)
         {
@@ -43,7 +46,7 @@ impl Engine {
             _ => false,
         };
         if is_postponed {
-            return self.postpone(&key, &kind, task.record, now);
+            return self.postpone(key, &kind, task.record, now);
         }
         if let TaskOutcome::Searched(..) = outcome {
             // Whether another run has the action may depend on the outcomes before this one.
@@ -70,7 +73,7 @@ impl Engine {
     /// Leaves a task to the next start because the runner is stopping. A task that did not begin
     /// has changed nothing, with one exception: before a POST, the record says that the action may
     /// have been posted.
-    fn postpone(&mut self, key: &Key, kind: &TaskKind, record: Record, now: Timestamp) {
+    fn postpone(&mut self, key: Key, kind: &TaskKind, record: Record, now: Timestamp) {
         debug!(self.parts.log, "task postponed to next start"; "run" => %key.1,
             "task" => kind_name(kind));
         if *kind != TaskKind::Post {
@@ -80,7 +83,22 @@ impl Engine {
             record.request.fate = Fate::Refused;
             record.error = Some(NOT_POSTED.to_owned());
         };
-        self.request_outcome(key.clone(), Move::changing(Transition::Noted, note), record, now);
+        self.request_outcome(key, Move::changing(Transition::Noted, note), record, now);
+    }
+
+    /// Queues a run again whose task has sent no request, because the requests before it failed or
+    /// took too long.
+    fn turned_away(&mut self, key: Key, kind: &TaskKind, record: Record, now: Timestamp) {
+        debug!(self.parts.log, "request not sent: others failed or took too long";
+            "run" => %key.1, "task" => kind_name(kind));
+        if *kind == TaskKind::Post {
+            // Its record says that the action may have been posted.
+            let note = |record: &mut Record| record.request.fate = Fate::Refused;
+            let noted = Move::changing(Transition::Noted, note);
+            return self.request_outcome(key, noted, record, now);
+        }
+        self.index.schedule(&key, Some(now));
+        self.release_probe(&key, now);
     }
 
     /// Returns what follows from an outcome.
@@ -115,7 +133,7 @@ impl Engine {
                     "plugin" => %plugin, "error" => Chain(&error));
                 deliver::failed(text)
             }
-            TaskOutcome::Stopped => Verdict::paused(Pause::None),
+            TaskOutcome::TurnedAway | TaskOutcome::Stopped => Verdict::paused(Pause::None),
         }
     }
 
@@ -220,6 +238,7 @@ impl Engine {
             self.breaker.trip(now, |failures| {
                 backoff::delay(failures, crate::random::jitter(), retry_after)
             });
+            self.workers.turn_away();
             error!(self.parts.log, "API or signing key unavailable; pausing all API work";
                 "run" => %key.1, "failures" => self.breaker.failures());
             // When the run is processed again, the circuit breaker says how long it waits.
