@@ -2,16 +2,22 @@
 //!
 //! serde_json parses a value as a whole and does not say where its parts begin and end. A command is
 //! stored byte for byte, so its text is needed as well as its content. The cursor reads the structure
-//! around the commands itself, and leaves each value in it to serde_json: the bytes that it then has
-//! passed are the text of the value, which is parsed only once.
+//! of commands and around them itself, and leaves most values in it to serde_json: the bytes that it
+//! then has passed are the text of the value, which is parsed only once.
+
+mod deserializer;
+
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny};
 use serde_json::de::SliceRead;
 use serde_json::{Deserializer, Error};
 
+use super::skip;
+
 /// A parser of the rest of the text.
-pub(super) type Parser<'b> = Deserializer<SliceRead<'b>>;
+type Parser<'b> = Deserializer<SliceRead<'b>>;
 
 /// A position in JSON.
 #[derive(Debug, Clone, Copy)]
@@ -33,25 +39,33 @@ impl<'b> Cursor<'b> {
 
     /// Reads a value.
     pub(super) fn value<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
-        self.parse(|json| T::deserialize(json)).map(|(value, _)| value)
+        self.parse(|json| T::deserialize(json))
     }
 
-    /// Reads a value with `parse`; also returns the value's text.
-    pub(super) fn parse<T>(
-        &mut self,
-        parse: impl FnOnce(&mut Parser<'b>) -> Result<T, Error>,
-    ) -> Result<(T, &'b [u8]), Error> {
-        self.skip_space();
-        let rest = self.rest();
-        let mut parser = Deserializer::from_slice(rest);
-        let parsed = parse(&mut parser);
-        let length = parser.into_iter::<IgnoredAny>().byte_offset();
-        self.at += length;
-        Ok((parsed?, rest.get(..length).unwrap_or_default()))
+    /// Returns the text between an earlier position and this one.
+    pub(super) fn text_since(&self, begin: Cursor<'b>) -> &'b [u8] {
+        self.bytes.get(begin.at..self.at).unwrap_or_default()
     }
 
     pub(super) fn skip(&mut self) -> Result<(), Error> {
+        let rest = self.rest();
+        if let Some(after) = skip::value(rest) {
+            self.at += rest.len().saturating_sub(after.len());
+            return Ok(());
+        }
         self.value::<IgnoredAny>().map(drop)
+    }
+
+    /// Reads a value with serde_json.
+    fn parse<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Parser<'b>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.skip_space();
+        let mut parser = Deserializer::from_slice(self.rest());
+        let parsed = parse(&mut parser);
+        self.at += parser.into_iter::<IgnoredAny>().byte_offset();
+        parsed
     }
 
     /// Reads an object; `member` must read the value of each key. `what` describes the object in an
@@ -66,11 +80,7 @@ impl<'b> Cursor<'b> {
             return Ok(());
         }
         loop {
-            if self.next() != Some(b'"') {
-                return Err(self.unexpected("a key"));
-            }
-            let key = self.value()?;
-            self.expect(b':', "`:`")?;
+            let key = self.key(PhantomData)?;
             member(self, key)?;
             if !self.takes(b',') {
                 return self.expect(b'}', "`,` or `}`");
@@ -96,6 +106,16 @@ impl<'b> Cursor<'b> {
         }
     }
 
+    /// Reads the key of a member and its colon.
+    fn key<K: DeserializeSeed<'b>>(&mut self, seed: K) -> Result<K::Value, Error> {
+        if self.next() != Some(b'"') {
+            return Err(self.unexpected("a key"));
+        }
+        let key = self.parse(|json| seed.deserialize(json))?;
+        self.expect(b':', "`:`")?;
+        Ok(key)
+    }
+
     /// Skips white space and reads the next byte if it is `wanted`; returns whether it was.
     fn takes(&mut self, wanted: u8) -> bool {
         let is_it = self.next() == Some(wanted);
@@ -118,7 +138,8 @@ impl<'b> Cursor<'b> {
         self.rest().first().copied()
     }
 
-    fn skip_space(&mut self) {
+    /// Skips white space.
+    pub(super) fn skip_space(&mut self) {
         self.at += space(self.rest());
     }
 
@@ -162,8 +183,10 @@ mod tests {
         let read = cursor.object("an object", |cursor, key: &str| match key {
             "b" => cursor.skip(),
             _ => cursor.list("a list", |cursor| {
-                let (_, text) = cursor.parse(|json| IgnoredAny::deserialize(json))?;
-                found.push(String::from_utf8(text.to_owned()).unwrap());
+                cursor.skip_space();
+                let begin = *cursor;
+                cursor.skip()?;
+                found.push(String::from_utf8(cursor.text_since(begin).to_owned()).unwrap());
                 Ok(())
             }),
         });

@@ -27,8 +27,9 @@ pub(super) enum WireError {
     Sink(io::Error),
 }
 
-/// Size, in bytes, of a read from the connection.
-const READ_BYTES: usize = 64 << 10;
+/// Size limit, in bytes, of a read from the connection. What is buffered of an incomplete value is
+/// parsed again after the next read, so reads contain many values.
+const READ_BYTES: usize = 256 << 10;
 
 /// A buffered stream of JSON.
 #[derive(Debug)]

@@ -28,6 +28,7 @@ mod memory;
 pub(crate) mod proxy;
 mod settings;
 mod skew;
+mod skip;
 mod token;
 pub(crate) mod verdict;
 mod wanted;

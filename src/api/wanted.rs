@@ -1,7 +1,7 @@
 //! The wanted values of an item.
 //!
-//! serde_json finds the end of a value by parsing all of it. A command is counted meanwhile, so that
-//! it need not be parsed a second time. If it does not have the form in which the platform writes
+//! The end of a value is found by reading all of it. A command is counted meanwhile, so that it need
+//! not be parsed a second time. If it does not have the form in which the platform writes
 //! nearly all commands, it is parsed again by whoever counts it.
 
 use serde::Deserialize;
@@ -92,10 +92,11 @@ impl Wanted {
     /// Reads a value that is or may be wanted.
     fn value<'b>(self, value: &mut Cursor<'b>) -> serde_json::Result<Value<'b>> {
         if matches!(self, Wanted::Commands) {
+            value.skip_space();
             let begin = *value;
-            match value.parse(|command| Command::count(command)) {
-                Ok((command, text)) => {
-                    if let Ok(text) = std::str::from_utf8(text) {
+            match Command::count(&mut *value) {
+                Ok(command) => {
+                    if let Ok(text) = std::str::from_utf8(value.text_since(begin)) {
                         return Ok(Value { text, command });
                     }
                 }
@@ -106,5 +107,82 @@ impl Wanted {
             *value = begin;
         }
         Ok(Value { text: value.value::<&RawValue>()?.get(), command: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fuzz;
+    use super::*;
+
+    const COMMAND: &str = r#" {"id" : 7, "action":{"name":"a\u00e4","counters":{"sent":9}},"status":"success",
+        "more":[{}],"results":[{"foundanything":true,"success":false,"elements":{"x":[1e400,"\ud800"]}}]} "#;
+    const PARTS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "null",
+        "true",
+        "7",
+        "-1.5",
+        " ",
+        "\"id\":",
+        "\"status\":",
+        "\"action\":",
+        "\"results\":",
+        "\"counters\":",
+        "\"success\":",
+        "\"toolarge\":",
+        "\"expired\"",
+        "{\"bytes\":5}",
+        "[true,true]",
+        "[\"a\",{}]",
+        "\u{e4}",
+    ];
+
+    fn item(command: &str) -> String {
+        format!(r#"{{"href":"h","data":[{{"name":"command","value":{command}}}]}}"#)
+    }
+
+    #[test]
+    fn command_is_counted_while_its_end_is_found() {
+        let item = item(COMMAND);
+        let values = Wanted::Commands.of_item(&mut Cursor::new(item.as_bytes())).unwrap();
+        let [Value { text, command: Some(command) }] = values.as_slice() else {
+            panic!("{values:?}");
+        };
+        assert_eq!((*text, command.id, command.results.len()), (COMMAND.trim(), 7, 1));
+    }
+
+    #[test]
+    fn command_that_is_not_utf_8_is_refused() {
+        let mut item = item(COMMAND).into_bytes();
+        let at = item.windows(5).position(|bytes| bytes == b"ud800").unwrap() - 1;
+        item.splice(at..at + 6, [0xff]);
+        assert!(Wanted::Commands.of_item(&mut Cursor::new(&item)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_commands_are_read_and_counted_the_same(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), 0..60_usize, 0..PARTS.len()), 1..4),
+        ) {
+            let mut command: Vec<char> = COMMAND.chars().collect();
+            for (at, length, part) in damage {
+                let at = at.index(command.len() + 1);
+                // Half of the changes only insert something.
+                let end = (at + length.saturating_sub(30)).min(command.len());
+                command.splice(at..end, PARTS[part].chars());
+            }
+            let item = item(&String::from_iter(command));
+            fuzz::page(format!(r#"{{"collection":{{"items":[{item}]}}}}"#).as_bytes());
+        }
     }
 }

@@ -62,7 +62,7 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.
-const PINS: [(&str, &[&str]); 40] = [
+const PINS: [(&str, &[&str]); 41] = [
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule/calendar"]),
     ("clap", &["cli"]),
@@ -76,6 +76,7 @@ const PINS: [(&str, &[&str]); 40] = [
     ("humantime", &["config/duration"]),
     ("hyper", &["platform/server"]),
     ("hyper_util", &["platform/server"]),
+    ("memchr", &["action/document"]),
     ("native_tls", &["data/postgres"]),
     ("notify", &["watch"]),
     ("openssl", &["pgp/secret", "pgp/document_signature"]),
