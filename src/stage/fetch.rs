@@ -3,6 +3,7 @@
 //! An interrupted fetch keeps the pages that it has. A document gets its final name only when it is
 //! complete, so an existing document ends the fetch.
 
+mod begin;
 pub(super) mod outcome;
 mod verdict;
 
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
 
 use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
@@ -20,10 +20,11 @@ use crate::api::{ActionState, Api};
 use crate::clock::{Clock, after};
 use crate::disk::{Disk, FileKind};
 use crate::names::ActionId;
-use crate::spool::{DeliveryState, Record, Transition};
+use crate::spool::{Record, Transition};
 use crate::wake::Stop;
-use outcome::{DOCUMENTS_MAX, INVALID, has_ended};
+pub(crate) use begin::{begin, document_path};
 pub(crate) use outcome::{FetchError, Fetched};
+use outcome::{INVALID, has_ended};
 pub(crate) use verdict::fetched;
 pub(super) use verdict::missing_results;
 use verdict::pause_of;
@@ -58,60 +59,6 @@ pub(crate) fn decide(
         later if now < later => Step::Wait(Some(later)),
         _ => Step::Start(TaskKind::Fetch),
     }
-}
-
-/// Decides how the fetch of a run in `command/ready` begins. `choose_path` returns the path of the
-/// document. A run that was fetched before is fetched anew and owed to every plugin again.
-pub(crate) fn begin(
-    record: &Record,
-    now: Timestamp,
-    choose_path: impl FnOnce() -> Result<String, FetchError>,
-) -> Result<Step, FetchError> {
-    if record.action_id.is_none() {
-        return Ok(Step::Reject("it was never accepted: there are no results to fetch".to_owned()));
-    }
-    let (document, again) = (choose_path()?, record.document.is_some());
-    Ok(Step::Move(Move::changing(Transition::Begun, move |record| {
-        record.document = Some(document.clone());
-        record.fetched = None;
-        record.summary = None;
-        record.too_large = Vec::new();
-        record.reason = None;
-        record.error = record.error.take().filter(|_| !again);
-        record.status = record.status.take().filter(|_| !again);
-        record.sent = record.sent.filter(|_| !again);
-        record.collected = record.collected.filter(|_| !again).or(Some(now));
-        for delivery in &mut record.plugins {
-            delivery.state = DeliveryState::Owed;
-        }
-    })))
-}
-
-/// Returns the path for the document of a run, relative to the runner's directory: in the folder of
-/// its job, or in the directory's own `results` if the run has no job or the job no longer exists.
-/// The first free name is used.
-pub(crate) fn document_path(
-    disk: &Disk,
-    directory: &Path,
-    record: &Record,
-) -> Result<String, FetchError> {
-    let id = record.action_id.ok_or(FetchError::NoAction)?;
-    let day = Offset::UTC.to_datetime(record.slot).strftime("%Y%m%d").to_string();
-    let mut folder = Path::new("results").join(day);
-    if let Some(job) = record.job() {
-        let home = Path::new("runners").join(job.as_str());
-        if disk.find(&directory.join(&home))?.is_some() {
-            folder = home.join(folder);
-        }
-    }
-    for attempt in 1..=DOCUMENTS_MAX {
-        let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-        let path = folder.join(format!("{id}{number}.json"));
-        if disk.find(&directory.join(&path))?.is_none() {
-            return Ok(path.to_string_lossy().into_owned());
-        }
-    }
-    Err(FetchError::Crowded(id))
 }
 
 /// Returns the path of the link to the first document of an action.

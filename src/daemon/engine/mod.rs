@@ -8,6 +8,7 @@
 //! retries after a growing delay. An outcome of a worker that cannot be recorded becomes a pending
 //! outcome and is written later: an action that the API has accepted is never posted again.
 
+mod collecting;
 mod dispatch;
 #[cfg(test)]
 mod inspection;

@@ -30,7 +30,7 @@ const NOT_RECORDED: &str = "cannot record outcome; keeping it in memory";
 #[derive(Debug)]
 pub(super) struct RequestedMove {
     key: Key,
-    moved: Move,
+    pub(super) moved: Move,
     source: MoveSource,
     /// Whether the entry was moved away, or removed, while its action was accepted.
     has_departed: bool,
@@ -205,30 +205,6 @@ impl Engine {
         Ok(counts.is_some_and(|run| run.record().action_id == accepted.action_id))
     }
 
-    /// Creates the command records of the runs that are collected: they must be durable before the
-    /// actions count as over. Returns the moves that can be made.
-    fn make_ready(
-        &self,
-        located: Vec<(RequestedMove, Run)>,
-        failed: &mut Vec<FailedMove>,
-    ) -> Vec<(RequestedMove, Run)> {
-        let (collected, mut ready): (Vec<_>, Vec<_>) = located
-            .into_iter()
-            .partition(|(requested, _)| requested.moved.transition == Transition::Collected);
-        let records = collected.into_iter().map(|(requested, run)| {
-            let mut record = run.record().clone();
-            requested.moved.edit_record(&mut record);
-            ((requested, run), record)
-        });
-        for ((requested, run), created) in self.parts.spool.make_ready(records.collect()) {
-            match created {
-                Ok(()) => ready.push((requested, run)),
-                Err(error) => failed.push((requested, error)),
-            }
-        }
-        ready
-    }
-
     /// Takes note of a move that was made, and starts the task that follows it.
     fn moved(
         &mut self,
@@ -340,38 +316,6 @@ impl Engine {
         self.pending.drop_preparations();
         self.pending.retry_at(now);
         self.retry_pending(now, usize::MAX);
-    }
-
-    /// Has the results of a run fetched now: the operator moved it to `action/done` before its
-    /// action ended.
-    pub(super) fn collect_now(&mut self, run: Run) -> Result<(), SpoolError> {
-        let now = self.parts.clock.now();
-        let mark = |record: &mut Record| {
-            record.collected = Some(now);
-            if !record.has_results() {
-                record.skip_deliveries();
-            }
-        };
-        let id = run.record().id.clone();
-        if run.record().action_id.is_none() {
-            let reason = "it was never accepted, so there are no results: move it to action/new";
-            return self.parts.spool.reject(Folder::ActionDone, id.file_name().as_ref(), reason);
-        }
-        if run.record().has_results() {
-            let mut record = run.record().clone();
-            mark(&mut record);
-            for ((), created) in self.parts.spool.make_ready(vec![((), record)]) {
-                created?;
-            }
-        }
-        let marked = self.parts.spool.apply(run, Transition::Marked, mark)?;
-        if self.events.is_some() {
-            self.scan.expect_own_move(&id, marked.stamp());
-        }
-        match self.parts.spool.read_run(Folder::Ready, &id)? {
-            Some(run) => self.run_found(run),
-            None => Ok(()),
-        }
     }
 
     /// Turns a run into a dead letter if its file is still the one that its stage rejected.
