@@ -1,6 +1,5 @@
 //! The job calendar: the jobs in force, the slots that are due, and the log messages about both.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,9 +40,8 @@ pub(super) enum ScanScope<'a> {
 pub(crate) struct JobCalendar {
     jobs: Jobs,
     host: String,
-    /// The last slot of each job.
-    last_slots: BTreeMap<JobName, Timestamp>,
-    table: Table<JobName>,
+    /// When each job is due, and its last slot.
+    table: Table<JobName, Timestamp>,
 }
 
 /// A slot that is due.
@@ -59,7 +57,7 @@ pub(super) struct Slot {
 impl JobCalendar {
     /// Returns a calendar that has not read any job yet, for the machine named `host`.
     pub(crate) fn new(jobs: Jobs, host: String) -> JobCalendar {
-        JobCalendar { jobs, host, last_slots: BTreeMap::new(), table: Table::new() }
+        JobCalendar { jobs, host, table: Table::new() }
     }
 
     /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records
@@ -97,9 +95,6 @@ impl JobCalendar {
             }
         }
         self.record_first_slots(installed, spool, log);
-        // To save memory: a map that is filled in order has half-empty nodes; one that is built at
-        // once has full nodes.
-        self.last_slots = std::mem::take(&mut self.last_slots).into_iter().collect();
         self.table.compact();
         Ok(())
     }
@@ -145,7 +140,7 @@ impl JobCalendar {
                 }
                 Change::Changed { old, new } => {
                     let is_same = schedule_identity(old) == schedule_identity(new);
-                    let last = self.last_slots.get(&new.name).copied().filter(|_| is_same);
+                    let last = self.last_slot(&new.name).filter(|_| is_same);
                     // If only the action has changed, the schedule continues after its last slot.
                     self.install(new, last.unwrap_or(now));
                     installed.push(new.name.clone());
@@ -174,8 +169,7 @@ impl JobCalendar {
 
     fn install(&mut self, job: &Job, last: Timestamp) {
         // Due at once: a slot may have been missed.
-        self.table.set(job.name.clone(), Some(Timestamp::MIN));
-        self.last_slots.insert(job.name.clone(), last);
+        self.table.set(job.name.clone(), Some(Timestamp::MIN), last);
     }
 
     /// Returns when a job runs.
@@ -193,12 +187,11 @@ impl JobCalendar {
 
     /// Returns the last slot of a job as it is recorded.
     fn stamp(&self, job: &JobName) -> Option<SlotStamp> {
-        let (slot, job) = (*self.last_slots.get(job)?, self.jobs.get(job)?);
+        let (slot, job) = (self.last_slot(job)?, self.jobs.get(job)?);
         Some(SlotStamp { slot, plan: schedule_identity(job) })
     }
 
     fn remove(&mut self, job: &JobName, spool: &Spool, log: &Logger) {
-        self.last_slots.remove(job);
         self.table.remove(job);
         if let Err(error) = spool.forget_slot(job) {
             error!(log, "cannot remove record of last slot"; "job" => %job, "error" => Chain(&error));
@@ -210,21 +203,18 @@ impl JobCalendar {
     /// disk.
     pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
-        for name in self.table.due(now).into_iter().take(SLOTS_MAX) {
-            let (Some(last), Some(job)) = (self.last_slots.get(&name), self.jobs.get(&name)) else {
+        for name in self.table.due(now, SLOTS_MAX) {
+            let (Some(last), Some(job)) = (self.last_slot(&name), self.jobs.get(&name)) else {
                 // Only a job that is in force may keep a place among the first.
                 self.table.remove(&name);
                 continue;
             };
-            let due = self.plan(job).decide(*last, now);
+            let due = self.plan(job).decide(last, now);
             log_due(&job.name, job.config.paused, &due, log);
-            self.table.set(name, due.wake);
+            self.table.set(name, due.wake, due.stamp.unwrap_or(last));
             let fire = due.fire.filter(|_| !job.config.paused);
             if fire.is_some() || due.stamp.is_some() {
                 slots.push(Slot { job: Arc::clone(job), fire, next: due.next });
-            }
-            if let (Some(slot), Some(last)) = (due.stamp, self.last_slots.get_mut(&job.name)) {
-                *last = slot;
             }
         }
         slots
@@ -279,7 +269,7 @@ impl JobCalendar {
 
     /// Returns a job's last slot.
     pub(super) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
-        self.last_slots.get(job).copied()
+        self.table.value(job).copied()
     }
 
     /// Returns the folders of results, each with its retention: `keep`, unless the job overrides
@@ -381,7 +371,7 @@ mod tests {
         let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let jobs = Jobs::new(disk, folder.path().join("runners"), trust::own_user(), TimeZone::UTC);
         let mut calendar = JobCalendar::new(jobs, "host".to_owned());
-        calendar.table.set("gone".parse().unwrap(), Some(Timestamp::MIN));
+        calendar.table.set("gone".parse().unwrap(), Some(Timestamp::MIN), Timestamp::MIN);
         let log = Logger::root(slog::Discard, slog::o!());
         assert!(calendar.due(Timestamp::UNIX_EPOCH, &log).is_empty());
         assert_eq!(calendar.next(), None);

@@ -28,7 +28,7 @@ pub(crate) enum FileKind {
 }
 
 /// Identifies a state of a file: as long as the stamp is the same, so is the content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
     pub(crate) inode: u64,
     /// The size in bytes.

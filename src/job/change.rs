@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::load::Inspection;
-use super::{Job, Rejection, Stamps};
+use super::{Job, Rejection, Stamps, StampsHash};
 use crate::clock::{after, elapsed};
 use crate::disk::FolderStamp;
 
@@ -41,7 +41,7 @@ pub(crate) enum Change {
 /// What is known of a job folder.
 #[derive(Debug)]
 pub(crate) struct FolderState {
-    stamps: Stamps,
+    stamps: StampsHash,
     watch: FolderWatch,
     installed: Option<Arc<Job>>,
     /// Rare, so it takes little room if there is none.
@@ -96,9 +96,9 @@ impl FolderState {
         self.fault.as_ref().map(|fault| &fault.rejection)
     }
 
-    /// Returns the stamps that the files must have for the folder to be unchanged; `None` if the
-    /// folder must be read again in any case.
-    pub(super) fn stamps(&self) -> Option<Stamps> {
+    /// Returns the hash that the stamps of the files must have for the folder to be unchanged;
+    /// `None` if the folder must be read again in any case.
+    pub(super) fn stamps(&self) -> Option<StampsHash> {
         let is_temporary = self.fault.as_ref().is_some_and(|fault| fault.rejection.is_temporary());
         (!is_temporary).then_some(self.stamps)
     }
@@ -166,7 +166,7 @@ fn install(
             (Arc::clone(&new), Some(Change::Added(new)))
         }
     };
-    let watch = FolderWatch::default();
+    let (stamps, watch) = (stamps.hash(), FolderWatch::default());
     (Some(FolderState { stamps, watch, installed: Some(installed), fault: None }), change)
 }
 
@@ -176,6 +176,7 @@ fn reject(
     touched: Timestamp,
     old: Option<FolderState>,
 ) -> FolderState {
+    let stamps = stamps.hash();
     let (installed, before) = match old {
         // The same faults as before: inspected again because they may be temporary.
         Some(FolderState { stamps: before, installed, fault: Some(fault), .. })

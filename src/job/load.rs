@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Job, JobError, Rejection, Stamps};
+use super::{Job, JobError, Rejection, Stamps, StampsHash};
 use crate::action::Action;
 use crate::chain::{escape, excerpt};
 use crate::config::comment::hidden_by_hash;
@@ -135,12 +135,12 @@ impl Loader {
         self.disk.folder_stamp(&self.folder.join(name))
     }
 
-    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read. If the
+    /// Inspects a job's folder. If the stamps of its files still have the hash `last`, nothing is read. If the
     /// folder is watched, `watched` is its stamp from before the inspection.
     pub(super) fn inspect(
         &self,
         name: &OsStr,
-        last: Option<Stamps>,
+        last: Option<StampsHash>,
         watched: Option<FolderStamp>,
         now: Timestamp,
     ) -> Inspected {
@@ -172,14 +172,14 @@ impl Loader {
         name: &OsStr,
         path: &Path,
         files: &JobFiles,
-        last: Option<Stamps>,
+        last: Option<StampsHash>,
         now: Timestamp,
     ) -> Inspection {
         let stamps = files.stamps();
         let is_whole = stamps.config.is_some() && stamps.action.is_some();
         // While nothing changes, this takes no further system call. If another folder has replaced
         // this one, its files have other inode numbers.
-        if is_whole && last == Some(stamps) {
+        if is_whole && last == Some(stamps.hash()) {
             return Inspection::Unchanged;
         }
         let folder = match self.resolve(path) {

@@ -25,6 +25,7 @@ mod load;
 mod shared_values;
 
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -56,10 +57,23 @@ pub(crate) struct Job {
 }
 
 /// The stamps of a job's two files; `None` if a file is missing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Stamps {
     pub(crate) config: Option<Stamp>,
     pub(crate) action: Option<Stamp>,
+}
+
+/// The hash of the stamps of a job's two files, which is kept instead of them to save memory. That two
+/// states of the files have the same hash is practically impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StampsHash(u64);
+
+impl Stamps {
+    fn hash(&self) -> StampsHash {
+        let mut hasher = DefaultHasher::new();
+        Hash::hash(self, &mut hasher);
+        StampsHash(hasher.finish())
+    }
 }
 
 /// An invalid job, with all of its faults.

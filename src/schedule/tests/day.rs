@@ -18,22 +18,21 @@ const DAY: &str = "2026-11-22T00:00:00Z";
 /// decisions.
 fn run_a_day(plans: &[Plan]) -> (BTreeSet<(usize, Timestamp)>, usize) {
     let (start, end) = (at(DAY) - 1.seconds(), at(DAY) + 24.hours());
-    let mut last = vec![start; plans.len()];
     let mut table = Table::new();
     for job in 0..plans.len() {
-        table.set(job, Some(start));
+        table.set(job, Some(start), start);
     }
     let (mut runs, mut decisions) = (BTreeSet::new(), 0);
     while let Some(now) = table.next().filter(|now| *now < end) {
-        for job in table.due(now) {
-            let due = plans[job].decide(last[job], now);
+        for job in table.due(now, usize::MAX) {
+            let last = *table.value(&job).unwrap();
+            let due = plans[job].decide(last, now);
             decisions += 1;
-            last[job] = due.stamp.unwrap_or(last[job]);
             if let Some(slot) = due.fire {
                 assert!(runs.insert((job, slot)), "job {job} runs {slot} twice");
             }
             assert_eq!(due.missed, None);
-            table.set(job, due.wake);
+            table.set(job, due.wake, due.stamp.unwrap_or(last));
         }
     }
     (runs, decisions)
