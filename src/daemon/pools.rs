@@ -14,6 +14,8 @@ use crate::stage::TaskKind;
 const AHEAD: usize = 1;
 /// The same for status queries, which only read: the outcomes of many are recorded together.
 const QUERIES_AHEAD: usize = 8;
+/// The same for fetches, which only read but can take long: a run of another job waits for them.
+const FETCHES_AHEAD: usize = 3;
 /// Number of pools.
 const POOLS: usize = 4;
 
@@ -78,7 +80,7 @@ impl Workers {
     ) -> Workers {
         let with =
             |ahead: usize| if parallel == 1 { 1 } else { parallel.saturating_mul(1 + ahead) };
-        let limits = [with(AHEAD), with(QUERIES_AHEAD), with(AHEAD), plugins];
+        let limits = [with(AHEAD), with(QUERIES_AHEAD), with(FETCHES_AHEAD), plugins];
         let (requests, fetches) = (RequestSlots::new(parallel), RequestSlots::new(parallel));
         Workers { context, events, limits, busy: [0; POOLS], requests, fetches }
     }

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 pub(crate) const PASSPHRASE: &str = "measure";
 /// Time limit for the next line of the log.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Time until a runner that is ready has settled.
+const REST: Duration = Duration::from_secs(2);
 /// Number of ticks per second in which the kernel counts processor time.
 const TICKS: f64 = 100.0;
 
@@ -308,7 +310,7 @@ impl Runner {
 
     /// Returns the runner's memory in MiB, a moment after it was ready.
     pub(crate) fn settled_memory(&self) -> f64 {
-        thread::sleep(Duration::from_secs(2));
+        thread::sleep(REST);
         self.memory("VmRSS")
     }
 
@@ -321,8 +323,10 @@ impl Runner {
         ticks / TICKS
     }
 
-    /// Returns the processor time that the runner uses during the next minute, in seconds.
+    /// Returns the processor time that the runner uses during a minute, in seconds. It begins a moment
+    /// after the runner was ready, because the first look at each job or run belongs to the start.
     pub(crate) fn cpu_a_minute(&self) -> f64 {
+        thread::sleep(REST);
         let before = self.cpu();
         thread::sleep(Duration::from_secs(60));
         self.cpu() - before
