@@ -16,6 +16,8 @@ const AHEAD: usize = 1;
 const QUERIES_AHEAD: usize = 8;
 /// The same for fetches, which only read but can take long: a run of another job waits for them.
 const FETCHES_AHEAD: usize = 3;
+/// Maximum number of tasks of one pool that wait: each has a thread.
+const AHEAD_MAX: usize = 32;
 /// Number of pools.
 const POOLS: usize = 4;
 
@@ -78,8 +80,10 @@ impl Workers {
         parallel: usize,
         plugins: usize,
     ) -> Workers {
-        let with =
-            |ahead: usize| if parallel == 1 { 1 } else { parallel.saturating_mul(1 + ahead) };
+        let with = |ahead: usize| match parallel {
+            1 => 1,
+            _ => parallel + parallel.saturating_mul(ahead).min(AHEAD_MAX),
+        };
         let limits = [with(AHEAD), with(QUERIES_AHEAD), with(FETCHES_AHEAD), plugins];
         let (requests, fetches) = (RequestSlots::new(parallel), RequestSlots::new(parallel));
         Workers { context, events, limits, busy: [0; POOLS], requests, fetches }

@@ -159,7 +159,7 @@ impl HeldKey {
         way
     }
 
-    /// Returns whether an unlocked key can still be used: neither its home has changed, nor has it
+    /// Returns whether an unlocked key can still be used: its home has not changed, and it has not
     /// expired.
     fn is_usable(&self, key: &Unlocked, stamps: &Stamps) -> bool {
         stamps.are_current() && key.is_valid_at(self.clock.now().as_second())
@@ -193,7 +193,8 @@ impl HeldKey {
         }
     }
 
-    /// Logs why only GnuPG can sign, unless the log says so: GnuPG itself may write its files.
+    /// Logs why only GnuPG can sign, unless the last message gave the same reason: the key is opened
+    /// again whenever GnuPG has written a file of its home.
     fn report_reason(&self, reason: String) {
         let mut logged = self.logged_reason();
         if logged.as_ref() != Some(&reason) {

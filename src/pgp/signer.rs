@@ -71,8 +71,9 @@ impl GpgSigner {
         })
     }
 
-    /// Returns the signer for a program that signs often: it unlocks the key for its first signature,
-    /// and holds it. `log` tells how the key is used.
+    /// Returns a signer for a program that signs often: it unlocks the key for the first signature and
+    /// keeps it unlocked. It writes to `log` whether the key was unlocked, or why GnuPG makes each
+    /// signature.
     pub(crate) fn held(self, clock: Arc<dyn Clock>, log: Logger) -> GpgSigner {
         let passphrase = self.passphrase.clone();
         let held = HeldKey::new(&self.home, &self.key.fingerprint, passphrase, clock, log);

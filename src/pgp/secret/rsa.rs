@@ -66,8 +66,8 @@ impl RsaKey {
         }
     }
 
-    /// Returns the number of a signature, as long as the modulus: PKCS #1 v1.5, so the same for the
-    /// same digest.
+    /// Returns the number of a signature, which is as long as the modulus. The scheme is PKCS #1 v1.5, so
+    /// the same digest always gives the same number.
     pub(in crate::pgp) fn sign(&self, digest: &Sha256Digest) -> Result<Vec<u8>, SecretKeyError> {
         let mut context = PkeyCtx::new(&self.0)?;
         context.sign_init()?;

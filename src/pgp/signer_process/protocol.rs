@@ -58,7 +58,7 @@ pub(in crate::pgp) struct SigningPart {
     pub(super) modulus_bytes: usize,
     /// When the key and this part begin to be valid, in seconds since 1970.
     pub(super) begins: i64,
-    /// When the first of them ends to be valid; `None` is never.
+    /// When the first of the two expires; `None` if neither does.
     pub(super) ends: Option<i64>,
 }
 

@@ -1,7 +1,7 @@
 //! The signers of this process, which all end with it.
 //!
-//! **Invariant.** Each signer is in the list until just before it is reaped, and a group is killed only
-//! under the lock of that list. So a group that is killed still has its number.
+//! **Invariant.** A signer is removed from the list just before it is reaped, and a group is killed only
+//! while the list is locked. So the number of a killed group cannot belong to another process.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -41,7 +41,7 @@ pub(crate) fn serve() -> io::Result<()> {
     let builder = thread::Builder::new().name("requests".to_owned()).stack_size(STACK_BYTES);
     builder.spawn(move || {
         forward(reader, &opening, &sender);
-        // Succeeds always: this process belongs to the group.
+        // This cannot fail: this process belongs to the group.
         kill_current_process_group(Signal::KILL).ok();
     })?;
     let Ok(call) = call.recv() else { return Err(io::ErrorKind::UnexpectedEof.into()) };

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::pgp::wire;
 
-/// The files of a home: the keyring in each of its forms, the trust in keys, which includes whether
-/// they are disabled, the folder of the secret keys, and the configuration.
+/// The files of a home: the keyring in each of its forms, the trust database, which also says which keys
+/// are disabled, the folder of the secret keys, and the configuration.
 const FILES: [&str; 8] = [
     "pubring.kbx",
     "pubring.gpg",

@@ -55,7 +55,7 @@ impl Unlocked {
         let fingerprint = part.fingerprint.digest().ok_or_else(other)?;
         let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
         let (requests, answers) = (Mutex::new(signer.0.socket()?), signer.0.socket()?);
-        // No limit: a signer that does not answer is ended by the threads that wait for it.
+        // Reading has no time limit: the threads that wait end a signer that does not answer.
         answers.set_read_timeout(None)?;
         let readers = Arc::clone(&waiting);
         thread::Builder::new()
@@ -122,8 +122,8 @@ impl Unlocked {
         requests.set_write_timeout(Some(left.max(Duration::from_millis(1))))?;
         let sent = requests.write_all(&request.to_bytes());
         if sent.is_err() {
-            // After half a request, the signer would misread those of other threads. It ends, and so
-            // does the wait of these threads.
+            // Part of the request may have been sent. The signer would misread the next ones, so it
+            // is ended, and the other threads stop waiting.
             requests.shutdown(Shutdown::Both).ok();
         }
         sent
