@@ -36,7 +36,7 @@ pub(in crate::pgp) struct Passphrase(
 pub(in crate::pgp) enum Digests {
     /// Those that the platform supports.
     Supported,
-    /// Any, because nobody but GnuPG itself makes use of the signature.
+    /// Any. The signature only shows that GnuPG can sign; it never reaches the platform.
     Any,
 }
 
@@ -135,7 +135,7 @@ impl Session {
         Ok(signature)
     }
 
-    /// Exports the secret key of one part, armored. Nothing but this part is exported.
+    /// Exports the secret key of one part, armored, and no other part.
     pub(in crate::pgp) fn export(
         &mut self,
         part: &Fingerprint,
