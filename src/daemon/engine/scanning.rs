@@ -68,7 +68,7 @@ impl Engine {
             }
         }
         self.scan_spool();
-        // Also if no run is due: the runner's own expired files may be what fills the disk.
+        // This is done even if no run is due, because the runner's own expired files may fill the disk.
         self.check_disk_space();
         self.scan.has_started = true;
         Ok(())

@@ -16,8 +16,8 @@
 //! **Invariants.** A worker makes one call at a time. Its environment contains only what GnuPG
 //! needs, and no secret. No worker and no `gpg` outlives the program: the program kills them at its
 //! end ([`end_workers`]). If the program was killed itself, its end of the socket is closed, and the
-//! worker then kills its own group. An agent that `gpg` has started leaves the group and stays: it belongs
-//! to the user ([`super::end_gpg_agent`]).
+//! worker then kills its own group. An agent that `gpg` has started leaves the group and stays: it
+//! belongs to the user ([`super::end_gpg_agent`]).
 //!
 //! **Failure.** A call without an answer is a [`WorkerError`], which says nothing about the bytes
 //! that were to be checked.
