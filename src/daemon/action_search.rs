@@ -1,4 +1,4 @@
-//! Determines which run an action belongs to that a search found after an unanswered POST.
+//! Determines which run an action belongs to, after a search for an unanswered POST found the action.
 
 use super::index::{Index, Key};
 use super::settings::Parts;
@@ -7,8 +7,9 @@ use crate::spool::{Family, SpoolError};
 use crate::stage::fetch;
 
 /// Returns whether an action that a search found belongs to another run: an unfinished run has it,
-/// or its results were fetched for another run, which may be finished or removed. If they were
-/// fetched for this run, a crash left an older duplicate of its entry, and the search is for that.
+/// or its results were fetched for another run, which may be finished or removed. If the results were
+/// fetched for this run, the action is its own: a crash left an older duplicate of its entry, and the
+/// search was made for this duplicate.
 pub(super) fn belongs_to_other(
     key: &Key,
     action: ActionId,

@@ -1,9 +1,10 @@
 //! The daemon: the engine's loop, the events that wake it, and an orderly stop.
 //!
-//! One thread, the engine's, makes every move; the fsyncs of the moves of a turn run on helper
-//! threads, and nothing that depends on a move begins before it is durable. It waits on one channel, which carries hints,
-//! finished work and signals, and on the clock. Correctness rests on the full scans at start, after
-//! lost events and every `checkdirectory` seconds; hints only make the daemon react sooner.
+//! The engine has one thread, which makes every move. Helper threads fsync the moves of a turn, and
+//! what depends on a move begins when the move is durable. The engine waits for messages on one channel
+//! (hints, finished work and signals), and for the next due time. Correctness rests on the full scans
+//! at start, after lost events and every `checkdirectory` seconds; hints only make the daemon react
+//! sooner.
 //!
 //! **Failure.** The daemon ends only for faults that it cannot repair while running: its spool was
 //! replaced, or another runner has locked its spool or its jobs. Any other fault concerns a single

@@ -15,8 +15,9 @@ use crate::stage::Move;
 /// Maximum number of moves in one turn.
 pub(super) const MOVES_MAX: usize = 32;
 
-/// A move that was decided on. It is made even if the decision would be another one by then, unless
-/// the run is due again: a run that a newer run supersedes must not be sent after that one.
+/// A move that was decided on. The move is made later, even if the stage would then decide otherwise:
+/// a run that a newer run supersedes must not be sent after the newer run. Only if the run becomes due
+/// again first, the stage decides again.
 #[derive(Debug)]
 pub(super) struct PlannedMove {
     /// The folder that the run was in.

@@ -9,10 +9,10 @@ use super::request_slots::{QueuedRequest, RequestSlots};
 use super::workers::{FinishedTask, Task, TaskOutcome, WorkerContext};
 use crate::stage::TaskKind;
 
-/// Number of tasks that wait for each request that is under way: while the engine records outcomes, the
-/// next requests are sent.
+/// Number of tasks that are ready for each request that is under way. They send the next requests while
+/// the engine records outcomes.
 const AHEAD: usize = 1;
-/// The same for status queries, which only read: the outcomes of many are recorded together.
+/// The same for status queries. They only read, and the outcomes of many are recorded together.
 const QUERIES_AHEAD: usize = 8;
 /// The same for fetches, which only read but can take long: a run of another job waits for them.
 const FETCHES_AHEAD: usize = 3;
@@ -72,8 +72,8 @@ impl Workers {
     /// Returns idle workers: at most `parallel` short requests and `parallel` fetches are under way at
     /// once, and at most `plugins` plugins run.
     ///
-    /// Further runs are prepared and wait for their requests. If `parallel` is 1, none are: each task
-    /// begins after the outcome of the one before it was recorded.
+    /// Further runs are prepared and wait for their requests. If `parallel` is 1, no run is prepared:
+    /// each task begins after the outcome of the task before it was recorded.
     pub(crate) fn new(
         context: Arc<WorkerContext>,
         events: Sender<Event>,
@@ -151,7 +151,7 @@ impl Workers {
             {
                 request.turn_others_away();
             }
-            // Its slot is free for the next request.
+            // The slot of this request is now free for the next one.
             drop(request);
             let finished = FinishedTask { task, outcome, took: began.elapsed() };
             // The receiver is dropped only when the process is about to end.

@@ -144,7 +144,7 @@ fn report(sources: RetrySources<'_>) -> Option<RetryReport> {
     }
     let more = retries.len().saturating_sub(ATTEMPTS_MAX);
     if more > 0 {
-        // Of a hundred thousand retries, only those that are listed need to be sorted.
+        // Only the retries that are listed are sorted, because there may be very many.
         retries.select_nth_unstable(ATTEMPTS_MAX);
         retries.truncate(ATTEMPTS_MAX);
     }

@@ -201,14 +201,14 @@ impl Watches {
         let watched = &self.jobs;
         let differs =
             |name: &&Arc<OsStr>| calendar.folder(name).is_some() != watched.get(name).is_some();
-        // Of ten thousand jobs, hardly any differ. After a change in one folder, only that one can.
+        // Few of many jobs differ. After a change in one folder, only its job can differ.
         match below {
             Some(name) => {
                 let name = name.as_os_str();
                 let names = [calendar.folder(name), watched.get(name)].into_iter().flatten();
                 names.filter(differs).cloned().collect()
             }
-            // Usually nothing has changed, which a single comparison of both lists shows.
+            // Usually both lists are equal, which a single comparison shows.
             None if calendar.folders().eq(watched.names()) => BTreeSet::new(),
             None => {
                 let names = calendar.folders().chain(watched.names());
@@ -252,8 +252,8 @@ impl Watches {
 
 /// Returns what a name in the jobs folder leads to.
 ///
-/// The watch of a mount point ends unnoticed when it is unmounted. Mounted again, it has the same
-/// identity.
+/// When a file system is unmounted, the watch of its mount point ends without an event. When the file
+/// system is mounted again, the folder has the same identity, so the lost watch cannot be detected.
 fn watched(disk: &Disk, folder: &Path) -> Watched {
     match disk.folder_stamp(folder) {
         Some(_) if !disk.is_local(folder) => Watched::Shared,

@@ -10,11 +10,11 @@
 //! 4. fsync each folder once, several at once
 //! 5. remove the files that were replaced
 //!
-//! Only the fsyncs run on helper threads. A single change needs none, and takes the same steps.
+//! Only the fsyncs run on helper threads. A single change takes the same steps without them.
 //!
 //! **Failure.** Each change has a result of its own. A change whose step fails takes no further
-//! steps, and the others continue. If the fsync of a folder fails, this is the result of every
-//! change that has named a file in it.
+//! steps, and the others continue. If the fsync of a folder fails, every change that has named a file
+//! in it returns this error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

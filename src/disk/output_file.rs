@@ -110,7 +110,7 @@ fn refused_kind(kind: FileType) -> Option<&'static str> {
 }
 
 /// Returns the path of the log file without links. Checks that no other user can change the links and
-/// the folders that lead to it: whoever can, decides which file is written.
+/// the folders that lead to it: such a user could choose the file that is written.
 fn real(path: &Path) -> io::Result<PathBuf> {
     let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
     let user = trust::own_user();

@@ -37,12 +37,12 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     Ok(access(&folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Checks that no other user can replace the folder of a file that is published: whoever can, decides
-/// in which folder this process replaces files.
+/// Checks that no other user can replace the folder of a file that is published: such a user could
+/// choose the folder in which this process replaces files.
 ///
-/// Unless root runs this process, the mode and owner of the folder itself do not matter: who can write
-/// to it can only replace what is published. The folder and those above it may belong to one other user
-/// as well, such as that of Prometheus.
+/// Unless root runs this process, the mode and owner of the folder itself do not matter: a user who can
+/// write to it can only replace what is published. The folder and those above it may belong to one
+/// other user as well, such as that of Prometheus.
 pub(crate) fn check_folder(path: &Path) -> Result<Option<Distrust>, DiskError> {
     let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
     let folder = parent(path).unwrap_or(Path::new("/"));

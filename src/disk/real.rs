@@ -18,7 +18,7 @@ use super::watchable::FolderStamp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
 
-/// How many fsyncs run at the same time. More of them make a disk hardly faster.
+/// Maximum number of fsyncs that run at the same time. A disk is hardly faster with more.
 const SYNCS_AT_ONCE: usize = 16;
 /// The extended attribute in which Linux stores an access control list.
 pub(super) const ACL: &str = "system.posix_acl_access";
@@ -166,7 +166,7 @@ impl Fs for RealFs {
 ///
 /// On NFS only a file that is open for writing can be locked.
 pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
-    // First, so that the error states what is wrong with a file that cannot be opened.
+    // The check comes before the opening: its error says why a file cannot be opened.
     check_lock_file(path, &RealFs.meta(path)?)?;
     let open =
         |writes| OpenOptions::new().read(true).write(writes).custom_flags(open_flags()).open(path);

@@ -2,7 +2,7 @@
 //! and only they can read a secret.
 //!
 //! A path is checked with all its links and with the folders above it, up to the root of the file
-//! system: who can rename a folder can replace everything below it.
+//! system: a user who can rename a folder can replace everything below it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -41,8 +41,8 @@ impl TrustedPath {
         TrustedPath { path: path.into(), content }
     }
 
-    /// Returns the faults of the path for a program that runs as `user`. A path that does not exist
-    /// has none, and neither has standard input or an open descriptor, such as `/dev/fd/3`.
+    /// Returns the faults of the path for a program that runs as `user`. A path that does not exist,
+    /// standard input and an open descriptor, such as `/dev/fd/3`, have no faults.
     ///
     /// # Errors
     /// The path is a dangling link, a file or folder cannot be accessed, or a folder has too many
@@ -273,7 +273,7 @@ mod tests {
         }
         let check = || remedies(folder.path(), "tree", Content::Tree);
         assert_eq!(check(), ["chmod go-w tree/lib"]);
-        // Neither a file of such a name nor a link is created by a file system.
+        // A file system creates `lost+found` only as a folder, never as a link or a file.
         fs::remove_dir(tree.join("lost+found")).unwrap();
         fs::create_dir(folder.path().join("other")).unwrap();
         chmod(&folder.path().join("other"), 0o777);

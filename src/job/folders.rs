@@ -114,7 +114,7 @@ impl Jobs {
             self.shared.remove_unused();
         }
         let (mut new, mut skipped) = (Vec::new(), Vec::new());
-        // Usually there is no new name, so the list of all names is not needed.
+        // Usually there is no new name, so the names are compared first, without storing them.
         if self.loader.has_name_except(|name| self.states.contains_key(name))? {
             (new, skipped) = self.loader.list()?;
             new.retain(|name| !self.states.contains_key(name.as_os_str()));

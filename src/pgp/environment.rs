@@ -1,7 +1,7 @@
 //! The environment variables of GnuPG's processes.
 //!
 //! An agent that GnuPG starts keeps its environment for as long as it runs, and other processes of
-//! the user can read it. So it contains what GnuPG needs, and nothing else: no passphrase.
+//! the user can read it. So it contains only what GnuPG needs, and never a passphrase.
 
 use std::ffi::OsString;
 use std::process::Command;

@@ -159,7 +159,7 @@ impl HeldKey {
         way
     }
 
-    /// Returns whether an unlocked key can still be used: its home has not changed, and it has not
+    /// Returns whether an unlocked key can still be used: its home has not changed, and the key has not
     /// expired.
     fn is_usable(&self, key: &Unlocked, stamps: &Stamps) -> bool {
         stamps.are_current() && key.is_valid_at(self.clock.now().as_second())
@@ -193,8 +193,8 @@ impl HeldKey {
         }
     }
 
-    /// Logs why only GnuPG can sign, unless the last message gave the same reason: the key is opened
-    /// again whenever GnuPG has written a file of its home.
+    /// Logs why only GnuPG can sign, unless the log already has this reason. The key is opened again
+    /// whenever GnuPG writes its files, and the reason is often the same.
     fn report_reason(&self, reason: String) {
         let mut logged = self.logged_reason();
         if logged.as_ref() != Some(&reason) {
@@ -222,7 +222,7 @@ impl HeldKey {
         let mut state = self.lock();
         if matches!(&*state, State::Unlocked(key, _) if Arc::ptr_eq(key, failed)) {
             let former = std::mem::replace(&mut *state, State::Closed);
-            // Not under the lock: this waits for the end of the signer.
+            // The lock is released first, because this waits for the end of the signer.
             drop(state);
             drop(former);
         }

@@ -1,8 +1,8 @@
 //! Decodes the text of an armored public key, or rejects it with the reason.
 //!
-//! The releases of GnuPG tolerate different faults in the armor, and the platform's library others
-//! again. So a text must have the form that all of them read in the same way: one block, only blank
-//! lines around it, and a correct checksum. GnuPG receives only the decoded bytes.
+//! The releases of GnuPG and the platform's library tolerate different faults in the armor. So a text
+//! must have the form that all of them read in the same way: one block, only blank lines around it, and
+//! a correct checksum. GnuPG receives only the decoded bytes.
 //!
 //! A line may end with white space, except in the base64, where the platform's library rejects it.
 

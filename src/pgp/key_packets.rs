@@ -1,7 +1,7 @@
 //! The packets of one public key: complete, of the kinds that a key consists of, in their order.
 //!
 //! The rules are stricter than those of any release of GnuPG: packets that a release would skip or
-//! repair are rejected here. So only the signatures remain to be checked by GnuPG.
+//! repair are rejected here. GnuPG then only has to check the signatures.
 
 use std::collections::BTreeSet;
 

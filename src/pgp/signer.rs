@@ -1,7 +1,7 @@
 //! Signing with a time limit: by a signer that holds the unlocked key, or by GnuPG in a worker.
 //!
-//! To unlock the key takes as long as several signatures by GnuPG. So a program that signs once or
-//! twice lets GnuPG do so, and a daemon holds the key ([`GpgSigner::held`]).
+//! Unlocking the key takes as long as several signatures by GnuPG. So a program that signs once or
+//! twice lets GnuPG sign, and a daemon keeps the key unlocked ([`GpgSigner::held`]).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,9 +71,8 @@ impl GpgSigner {
         })
     }
 
-    /// Returns a signer for a program that signs often: it unlocks the key for the first signature and
-    /// keeps it unlocked. It writes to `log` whether the key was unlocked, or why GnuPG makes each
-    /// signature.
+    /// Returns a signer for a program that signs often. The signer unlocks the key for the first
+    /// signature and keeps it unlocked. It logs to `log` whether it or GnuPG makes the signatures.
     pub(crate) fn held(self, clock: Arc<dyn Clock>, log: Logger) -> GpgSigner {
         let passphrase = self.passphrase.clone();
         let held = HeldKey::new(&self.home, &self.key.fingerprint, passphrase, clock, log);

@@ -1,9 +1,9 @@
 //! Verifies signatures for the one-host platform. Each investigator's key has a GnuPG home of its
 //! own, below one folder.
 //!
-//! So a key is never mistaken for another one: GnuPG finds a key by an id, and a key can contain
-//! the key of another person as a subkey. In one common home, such a key would make the id
-//! ambiguous, and lock the other person out.
+//! GnuPG finds a key by an id, and a key can contain the key of another person as a subkey. In a common
+//! home, such a key would make the id ambiguous, and the other person's signatures could not be
+//! verified. In a home of its own, a key is never mistaken for another one.
 //!
 //! The homes are a cache: a platform removes those of earlier ones at its start, and imports each
 //! key when it is first needed.

@@ -1,4 +1,4 @@
-//! How values cross the socket to a worker for which serde has no form, or JSON has none.
+//! The forms in which values are sent to a worker if serde or JSON has no form for them.
 
 /// Bytes, as base64. They may be a passphrase, so every copy that is made in between is wiped.
 pub(super) mod bytes {

@@ -62,7 +62,7 @@ pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// Decides what follows from signing: the request becomes durable, and only then is it posted.
+/// Decides what follows from signing: the request is made durable, and is posted after that.
 pub(crate) fn signed(signed: Result<SignedAction, SigningError>) -> Verdict {
     match signed {
         Ok(signed) => {

@@ -84,7 +84,7 @@ pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
 fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
     let deadline = record.settings.deadline;
     if let Some(newer) = &context.newer {
-        // Before the deadline is checked: by default, it can be the slot of the newer run itself.
+        // This comes before the check of the deadline, which by default can be the newer run's slot.
         return Step::Move(superseded(newer.clone(), context.now));
     }
     if context.now >= deadline {
@@ -107,8 +107,8 @@ fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
         return Step::Wait(Some(after(context.now, ROOM_CHECK).min(deadline)));
     }
     if is_fresh(record, context.now) {
-        // The signed text is still good; only the fact that it may now arrive must be durable
-        // first.
+        // The signed text is still good. Before the POST, the record must state durably that the
+        // platform may have the action.
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
         return Step::Move(Move::changing(Transition::Signed, note).then(TaskKind::Post));
     }

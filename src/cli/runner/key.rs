@@ -85,7 +85,7 @@ pub(super) fn open(
     Ok(GpgSigner::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
-/// Returns a keyring that opens the key of [`open`] only when something is to be signed, and holds it.
+/// Returns a signer that opens the key of [`open`] for its first signature, and keeps it unlocked.
 pub(super) fn later(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,

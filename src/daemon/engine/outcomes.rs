@@ -259,7 +259,7 @@ impl Engine {
     pub(super) fn put_off(&mut self, key: &Key, now: Timestamp) {
         self.retry_reporter.note_failure();
         self.pause(key, Pause::Run(None), now);
-        // Not at `now`: a stage that only moves the run would not check whether it must wait.
+        // At `now`, a stage that only moves the run would not check whether the run must wait.
         let until = self.index.get(key).map(|run| run.attempts.not_before);
         self.index.schedule(key, until);
     }

@@ -68,7 +68,7 @@ impl Engine {
             }
         }
         self.scan_spool();
-        // Also if no run is due: the runner's own expired files may be what fills the disk.
+        // This is done even if no run is due, because the runner's own expired files may fill the disk.
         self.check_disk_space();
         self.scan.has_started = true;
         Ok(())
@@ -275,7 +275,7 @@ impl Engine {
         match seen {
             Seen::Gone => self.run_gone(folder, name)?,
             Seen::Run(run) => self.run_found(*run)?,
-            // Not while a folder is scanned: any number of actions must not delay runs.
+            // During a scan, claiming many action files would delay runs, so it is done later.
             Seen::Action { .. } if self.scan.listed.is_some() => {
                 let now = self.parts.clock.now();
                 self.scan.unindexed.recheck_at(now, folder, name);
@@ -304,7 +304,7 @@ impl Engine {
                     // Another process may still be writing it. A file that was dated in the future
                     // does not wait longer than others.
                     Folder::New => after(changed.min(now), claim::WRITE_SPAN).max(now),
-                    // Also not at once: any number of damaged files must not delay runs.
+                    // Other damaged files are checked later too, because many would delay runs.
                     _ => now,
                 };
                 self.scan.unindexed.recheck_at(due, folder, name);

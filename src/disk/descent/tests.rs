@@ -62,7 +62,7 @@ fn folder_of_another_user_is_not_made_private_as_root() {
     let error = Descent::to(&folder).unwrap().make_private().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     assert_eq!(folder.metadata().unwrap().mode() & 0o7777, 0o755);
-    // Root creates no folder of its own there either.
+    // Root does not create a folder there either.
     let error = Descent::create_unused(&folder, || Ok("y".into())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
 }

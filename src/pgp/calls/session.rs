@@ -22,7 +22,7 @@ use crate::pgp::signing_error::SigningError;
 use crate::pgp::wire;
 
 /// Size limit of an exported secret key, in bytes. A key of 16384 bits with a hundred signatures on it
-/// takes a fifth of that.
+/// is a fifth of it.
 const EXPORT_BYTES_MAX: usize = 1 << 20;
 
 /// The passphrase of a key, which is wiped from memory when it is dropped.
@@ -36,7 +36,7 @@ pub(in crate::pgp) struct Passphrase(
 pub(in crate::pgp) enum Digests {
     /// Those that the platform supports.
     Supported,
-    /// Any: the signature is only a test of the key and is discarded.
+    /// Any. The signature only shows that GnuPG can sign; it never reaches the platform.
     Any,
 }
 
@@ -135,7 +135,7 @@ impl Session {
         Ok(signature)
     }
 
-    /// Exports the secret key of one part, armored. Nothing but this part is exported.
+    /// Exports the secret key of one part, armored, and no other part.
     pub(in crate::pgp) fn export(
         &mut self,
         part: &Fingerprint,

@@ -12,20 +12,21 @@
 //! ```
 //!
 //! **Why a process of its own.** The key is in the memory of a process that does nothing else: it
-//! reads no action, no answer of the API and no file, and it gets only digests, each of 32 bytes. The
-//! parent builds the signature around the number ([`super::document_signature`]). So a fault or a crash
-//! of the runner does not expose the key.
+//! reads no action, no answer of the API and no file. It receives only digests of 32 bytes each. The
+//! parent builds the signature around the number ([`super::document_signature`]). A fault or a crash of
+//! the runner exposes no key.
 //!
 //! **Memory.** Other processes of the user cannot trace the signer or read its memory, it writes no
 //! core file, and its memory is never swapped out where the limit of locked memory allows that
 //! ([`memory`]). The key is never written to a file and never sent to the parent. All buffers with it
-//! are wiped, except those of GnuPG's library, which it passes once.
+//! are wiped; those of GnuPG's library, through which it passes once, are not.
 //!
-//! **The same key as GnuPG.** First, GnuPG makes a test signature, which is discarded. It shows whether
-//! GnuPG would sign at all, with its own errors, and which part of the key it uses ([`opening`]). The
-//! signer's answer also contains the states of the files on which the key depends ([`stamps`]). Before
-//! each signature, the parent compares these states. It opens the key again if one of them has changed,
-//! if the key has expired, or if the signer has ended ([`super::held_key`]).
+//! **The same key as GnuPG.** Before the signer exports the key, GnuPG makes a test signature, which is
+//! discarded ([`opening`]). If GnuPG cannot sign, the caller gets GnuPG's own error. Otherwise the test
+//! signature shows which part of the key GnuPG signs with. The signer also returns the states of the
+//! files on which the key depends ([`stamps`]). The parent compares these states before each signature.
+//! It opens the key again if a file has changed, if the key has expired, or if the signer has ended
+//! ([`super::held_key`]).
 //!
 //! **Other keys.** A key that GnuPG does not export, such as one on a smartcard, stays with GnuPG: a
 //! worker makes each signature ([`super::worker`]).

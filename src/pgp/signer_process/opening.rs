@@ -25,14 +25,14 @@ pub(super) type OpenedKey = Result<(SigningPart, RsaKey), String>;
 /// # Errors
 /// GnuPG does not sign with the key.
 pub(super) fn open(call: &OpenKey) -> Result<(Stamps, OpenedKey), SigningError> {
-    // The stamps are taken before GnuPG reads the files, so that they show every later change.
+    // The states are taken before GnuPG reads the files, so that any later change is noticed.
     let mut stamps = Stamps::of(&call.home);
     let mut session = Session::new(&call.home, &call.key, call.passphrase.clone());
     let listed = session.listed()?;
     for part in listed.subkeys().filter(Subkey::is_secret) {
         part.keygrip().into_iter().for_each(|grip| stamps.add_secret_key(&call.home, grip));
     }
-    // No test signature is made with a card: it may count signatures, or ask for a touch.
+    // A card is not asked for a test signature: it may count signatures, or require a touch.
     if signing_part(&listed).is_some_and(|part| part.is_card_key()) {
         return Ok((stamps, Err("it is on a smartcard".to_owned())));
     }
@@ -40,12 +40,11 @@ pub(super) fn open(call: &OpenKey) -> Result<(Stamps, OpenedKey), SigningError> 
     let Some(part) = part_of(line.as_str(), &listed) else {
         return Ok((stamps, Err("GnuPG does not list the part that signs".to_owned())));
     };
-    // A failed export is repeated once: gpg-agent may have ended just now.
+    // A failed export is tried once more, because gpg-agent may have ended just now.
     let exported = session.export(&part.fingerprint).or_else(|_| session.export(&part.fingerprint));
     let exported = match exported {
         Ok(exported) => exported,
-        // GnuPG's compliance mode would give the same error, but it would have forbidden the test
-        // signature as well.
+        // GnuPG's compliance mode is not the reason: it would have forbidden the signature as well.
         Err(SigningError::Forbidden) => {
             return Ok((stamps, Err("gpg-agent does not allow to export it".to_owned())));
         }

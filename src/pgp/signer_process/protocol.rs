@@ -2,7 +2,7 @@
 //!
 //! First the parent sends the key to open, and the signer answers, both as a worker's call and its
 //! answer ([`super::super::worker`]). Then the parent sends digests, and the signer answers with the
-//! numbers of RSA, in any order. Both have the form of fixed fields, and the id of the request.
+//! numbers of RSA, in any order. A digest and its answer consist of fixed fields and have the same id.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(in crate::pgp) struct OpenKey {
 /// The answer: an error is the one with which GnuPG itself does not sign.
 pub(super) type OpenAnswer = Result<Opened, SigningError>;
 
-/// What became of a key.
+/// The result of opening a key.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::pgp) struct Opened {
     /// The files on which this depends, as they were before.

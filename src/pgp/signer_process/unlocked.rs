@@ -1,6 +1,6 @@
 //! An unlocked key as the parent of its signer sees it.
 //!
-//! Any number of threads sign at once. A thread of its own reads the answers, and gives each to the
+//! Any number of threads sign at once. One further thread reads the answers, and gives each to the
 //! thread that waits for it.
 
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ impl Unlocked {
         let fingerprint = part.fingerprint.digest().ok_or_else(other)?;
         let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
         let (requests, answers) = (Mutex::new(signer.0.socket()?), signer.0.socket()?);
-        // Reading has no time limit: the threads that wait end a signer that does not answer.
+        // No limit: a signer that does not answer is ended by the threads that wait for it.
         answers.set_read_timeout(None)?;
         let readers = Arc::clone(&waiting);
         thread::Builder::new()
@@ -122,8 +122,8 @@ impl Unlocked {
         requests.set_write_timeout(Some(left.max(Duration::from_millis(1))))?;
         let sent = requests.write_all(&request.to_bytes());
         if sent.is_err() {
-            // Part of the request may have been sent. The signer would misread the next ones, so it
-            // is ended, and the other threads stop waiting.
+            // The signer may have received half a request, and would misread the requests of other
+            // threads. The shutdown ends the signer, and then the other threads stop waiting.
             requests.shutdown(Shutdown::Both).ok();
         }
         sent
@@ -136,12 +136,12 @@ impl Unlocked {
 }
 
 impl Waiting {
-    /// Gives the answers to those who wait for them, until the signer ends.
+    /// Gives each answer to the thread that waits for it, until the signer ends.
     fn serve(&self, mut answers: UnixStream) {
         while let Ok(SignAnswer { id, number }) = SignAnswer::read(&mut answers) {
             let sender = self.lock().as_mut().and_then(|waiting| waiting.remove(&id));
             if let Some(sender) = sender {
-                // Fails if nobody waits any longer.
+                // Fails if the thread has stopped waiting.
                 sender.send(number).ok();
             }
         }

@@ -3,8 +3,8 @@
 //! A call of GnuPG's library cannot be interrupted, and `gpg` may work on hostile bytes for hours or
 //! hang. So no program calls the library itself. It starts itself again as a *worker*, which makes
 //! the calls. A worker is the leader of its own session and process group, to which the `gpg` that
-//! the library starts belongs too. At the time limit of a call, the whole group is killed. They have
-//! no terminal, and ask for nothing: a passphrase that is needed is part of the call.
+//! the library starts belongs too. At the time limit of a call, the whole group is killed. The processes
+//! have no terminal and never ask for a passphrase: if one is needed, the call contains it.
 //!
 //! ```text
 //! caller ──▶ pool ──socket, JSON──▶ worker ──library──▶ gpg
@@ -15,9 +15,9 @@
 //!
 //! **Invariants.** A worker makes one call at a time. Its environment contains only what GnuPG
 //! needs, and no secret. No worker and no `gpg` outlives the program: the program kills them at its
-//! end ([`end_workers`]), and if it was killed itself, its end of the socket is closed, whereupon the
-//! worker kills its own group. An agent that `gpg` has started leaves the group and stays: it belongs
-//! to the user ([`super::end_gpg_agent`]).
+//! end ([`end_workers`]). If the program was killed itself, its end of the socket is closed, and the
+//! worker then kills its own group. An agent that `gpg` has started leaves the group and stays: it
+//! belongs to the user ([`super::end_gpg_agent`]).
 //!
 //! **Failure.** A call without an answer is a [`WorkerError`], which says nothing about the bytes
 //! that were to be checked.

@@ -183,7 +183,7 @@ fn key_on_a_smartcard_stays_with_gnupg() {
     assert!(held.said()[0].starts_with("unlocked key"));
     end_gpg_agent(home.path()).unwrap();
     move_to_card(home.path(), key.as_str());
-    // The card is missing, so GnuPG cannot sign.
+    // The machine has no smartcard, so GnuPG cannot sign.
     let said = (held.error(), held.error());
     for said in [said.0, said.1] {
         assert!(said.contains(key.as_str()), "{said}");
