@@ -72,6 +72,9 @@ pub(crate) struct Jobs {
     loader: Loader,
     states: BTreeMap<Arc<OsStr>, FolderState>,
     shared: SharedValues,
+    /// The folders with a fault that was not reported yet: few, so that each turn of the daemon can
+    /// look at all of them.
+    unreported: BTreeSet<Arc<OsStr>>,
     /// Whether a job was replaced or removed since the last scan.
     has_replaced: bool,
     /// Entries that are not jobs and were reported as such.
@@ -90,6 +93,7 @@ impl Jobs {
             loader,
             states: BTreeMap::new(),
             shared: SharedValues::default(),
+            unreported: BTreeSet::new(),
             has_replaced: false,
             skipped: BTreeSet::new(),
             next_turn: 0,
@@ -168,17 +172,18 @@ impl Jobs {
         watches: &dyn JobWatches,
         now: Timestamp,
     ) -> Vec<Change> {
-        let is_due = |state: &FolderState| {
-            state.next_recheck().is_some_and(|next_recheck| next_recheck <= now)
-        };
-        let due = self.states.iter().filter(|(_, state)| is_due(state));
-        let names: Vec<_> = due.map(|(name, _)| name.clone()).collect();
+        let is_due = |name: &&Arc<OsStr>| self.recheck_of(name).is_some_and(|next| next <= now);
+        let names: Vec<_> = self.unreported.iter().filter(is_due).cloned().collect();
         names.iter().filter_map(|name| self.inspect(name, watches, now)).collect()
     }
 
     /// Returns when [`Jobs::recheck_invalid`] is next due.
     pub(crate) fn next_recheck(&self) -> Option<Timestamp> {
-        self.states.values().filter_map(FolderState::next_recheck).min()
+        self.unreported.iter().filter_map(|name| self.recheck_of(name)).min()
+    }
+
+    fn recheck_of(&self, name: &OsStr) -> Option<Timestamp> {
+        self.states.get(name)?.next_recheck()
     }
 
     /// Returns the valid jobs, by name.
@@ -292,6 +297,11 @@ impl Jobs {
             self.skipped.remove(&*name);
         }
         let (state, change) = apply(old, inspection, now);
+        if state.as_ref().is_some_and(|state| state.next_recheck().is_some()) {
+            self.unreported.insert(Arc::clone(&name));
+        } else {
+            self.unreported.remove(&*name);
+        }
         if is_skipped && change.is_none() {
             return (None, self.report_skipped(&name));
         }

@@ -2,13 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::home::Home;
+use crate::home::{Home, await_free_inodes};
 use crate::{Bench, Row, TIMES, median};
 
 /// Number of jobs to which the runs of a backlog belong.
 const JOBS: u64 = 20;
 /// Number of jobs of which none is due.
 const IDLE_JOBS: u64 = 10_000;
+/// Number of measurements of runs without results.
+const EMPTY_TIMES: usize = 3;
+/// Time between two scans, in seconds.
+const CHECK: u32 = 30;
 /// The schedule of jobs that are never due.
 pub(crate) const NEVER: &str = "schedule = \"0 0 1 1 * 2099\"";
 
@@ -21,8 +25,9 @@ pub(crate) fn no_results(bench: &Bench) -> Vec<Row> {
         (state.commands, state.status) = (0, "invalid");
     }
     let mut times = Vec::new();
-    for _ in 0..TIMES {
-        let home = Home::new(&bench.key, bench.server.port, 30, "");
+    for _ in 0..EMPTY_TIMES {
+        await_free_inodes();
+        let home = Home::new(&bench.key, bench.server.port, CHECK, "");
         backlog(&home, RUNS, Timestamp::now() - SignedDuration::from_mins(5));
         let runner = home.start();
         runner.ready();
@@ -39,7 +44,7 @@ pub(crate) fn no_results(bench: &Bench) -> Vec<Row> {
 /// Measures a start with many runs in flight, and the idle time after it.
 pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
     const RUNS: u64 = 10_000;
-    let home = Home::new(&bench.key, bench.server.port, 30, "");
+    let home = Home::new(&bench.key, bench.server.port, CHECK, "");
     backlog(&home, RUNS, Timestamp::now() + SignedDuration::from_hours(24));
     let adopting = home.start();
     let adopted = adopting.ready().as_secs_f64();
@@ -51,7 +56,7 @@ pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
         let runner = home.start();
         times.push(runner.ready().as_secs_f64());
         if time + 1 == TIMES {
-            cpu = runner.cpu_a_minute();
+            cpu = runner.cpu_a_minute(CHECK);
             memory = runner.memory("VmRSS");
         }
         runner.stop();
@@ -66,12 +71,12 @@ pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
 
 /// Measures the start of a runner with many new jobs, and its idle time.
 pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
-    let empty = Home::new(&bench.key, bench.server.port, 30, "");
+    let empty = Home::new(&bench.key, bench.server.port, CHECK, "");
     let without = empty.start();
     without.ready();
     let base = without.settled_memory();
     without.stop();
-    let home = Home::new(&bench.key, bench.server.port, 30, "");
+    let home = Home::new(&bench.key, bench.server.port, CHECK, "");
     distinct_jobs(&home);
     // Without a spool, all jobs are new. The old one is kept: after a removal, ext4 looks for unused
     // inodes much longer.
@@ -89,7 +94,7 @@ pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
     let first = median(first.collect());
     let runner = home.start();
     let ready = runner.ready().as_secs_f64();
-    let cpu = runner.cpu_a_minute();
+    let cpu = runner.cpu_a_minute(CHECK);
     let memory = runner.memory("VmRSS");
     runner.stop();
     let per_job = (memory - base) * 1024.0 / IDLE_JOBS as f64;

@@ -80,9 +80,18 @@ impl Drop for Key {
     }
 }
 
-/// The folders of all installations. They are kept until the program ends: the next measurements would
-/// be slower, because ext4 without a journal does not reuse the inodes of files that were deleted in the
-/// last minutes, and its search for a free one takes longer the more there are.
+/// Time for which ext4 without a journal does not reuse the inode of a deleted file, once that is on
+/// disk. Its search for a free inode takes longer the more of them there are.
+const FORGET_SPAN: Duration = Duration::from_secs(61);
+
+/// Waits until the files that earlier measurements have deleted no longer delay the creation of others.
+pub(crate) fn await_free_inodes() {
+    rustix::fs::sync();
+    thread::sleep(FORGET_SPAN);
+}
+
+/// The folders of all installations. They are kept until the program ends, because their removal would
+/// delay the next measurements: see [`FORGET_SPAN`].
 static KEPT: Mutex<Vec<Arc<TempDir>>> = Mutex::new(Vec::new());
 
 /// Removes all installations when it is dropped.
@@ -323,10 +332,10 @@ impl Runner {
         ticks / TICKS
     }
 
-    /// Returns the processor time that the runner uses during a minute, in seconds. It begins a moment
-    /// after the runner was ready, because the first look at each job or run belongs to the start.
-    pub(crate) fn cpu_a_minute(&self) -> f64 {
-        thread::sleep(REST);
+    /// Returns the processor time that the runner uses during a minute, in seconds. The minute begins
+    /// after the first scan: it still examines the files of all jobs, because their watches are new.
+    pub(crate) fn cpu_a_minute(&self, check: u32) -> f64 {
+        thread::sleep(REST + Duration::from_secs(check.into()));
         let before = self.cpu();
         thread::sleep(Duration::from_secs(60));
         self.cpu() - before

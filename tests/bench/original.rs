@@ -148,7 +148,7 @@ fn idle(bench: &Bench, programs: &[Program; 2], key: &Key) -> [Row; 2] {
         distinct_jobs(&home);
         let runner: Runner = home.start_program(program);
         thread::sleep(REST);
-        let cpu = runner.cpu_a_minute();
+        let cpu = runner.cpu_a_minute(30);
         let memory = runner.memory("VmRSS");
         runner.stop();
         (cpu, memory)
