@@ -14,7 +14,7 @@ use super::Event;
 use super::engine::Engine;
 use super::job_calendar::JobCalendar;
 use super::pools::Workers;
-use super::workers::{FinishedTask, Task, TaskOutcome, WorkerContext};
+use super::workers::WorkerContext;
 use super::{Parts, Settings};
 use crate::action::Signer;
 use crate::action::sign::testing::HashSigner;
@@ -28,14 +28,15 @@ use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
-use crate::stage::TaskKind;
 use crate::stage::launch::RunDefaults;
 use crate::testing::{make_private, retried, write_private};
 use crate::wake::Stop;
 
 mod platform;
+mod tasks;
 
 pub(crate) use platform::{Outage, Platform, PostReply};
+pub(crate) use tasks::first_attempt;
 
 /// Time limit for a worker in tests.
 pub(crate) const WORKER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -309,24 +310,6 @@ impl Rig {
             engine.handle(events.recv_timeout(WORKER_TIMEOUT).expect("no event arrived"));
             self.run();
         }
-    }
-
-    /// Makes the engine handle the end of a task on a record, and runs the engine.
-    pub(crate) fn end_task(&mut self, kind: TaskKind, record: Record, outcome: TaskOutcome) {
-        let task = Task {
-            key: (Family::Action, record.id.clone()),
-            kind,
-            record,
-            attempt: 1,
-            missing_fetches: 0,
-            page_size: None,
-            not_final: None,
-            taken: [].into(),
-        };
-        let finished = FinishedTask { task, outcome, took: Duration::ZERO };
-        let (engine, _) = self.engine.as_mut().unwrap();
-        engine.handle(Event::TaskFinished(Box::new(finished)));
-        self.run();
     }
 
     /// Makes the engine launch the slots that are due in one turn.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{ID, rig};
 use crate::clock::after;
-use crate::daemon::testing::{PostReply, Rig};
+use crate::daemon::testing::{PostReply, Rig, first_attempt};
 use crate::daemon::workers::{Task, TaskOutcome};
-use crate::spool::{Family, Fate, Folder};
+use crate::spool::{Fate, Folder};
 use crate::stage::TaskKind;
 
 /// Returns a rig whose run may have been posted, according to its record.
@@ -44,16 +44,7 @@ fn action_is_signed_again_if_its_post_has_waited_for_half_of_its_expiry() {
     let rig = maybe_posted();
     let record = rig.record(Folder::New, ID);
     let queued = "2026-11-22T12:01:00Z".parse().unwrap();
-    let mut task = Task {
-        key: (Family::Action, record.id.clone()),
-        kind: TaskKind::Post,
-        record,
-        attempt: 1,
-        missing_fetches: 0,
-        page_size: None,
-        not_final: None,
-        taken: [].into(),
-    };
+    let mut task = first_attempt(TaskKind::Post, record);
     let is_outdated = |task: &Task, seconds| {
         task.is_outdated(queued, after(queued, Duration::from_secs(seconds)))
     };
